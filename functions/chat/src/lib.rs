@@ -1,0 +1,104 @@
+//! Question to cited answer, over HTTP. `POST /v1/chat`.
+
+mod config;
+mod request;
+mod response;
+
+pub use config::Config;
+
+use api::{Kind, Problem};
+use domain::audit::AuditLog;
+use domain::chat::extractive::ExtractiveModel;
+use domain::chat::{Answer, AnswerQuestion, AnswerQuestionError, ChatModel};
+use domain::ids::{IdSource, TenantId};
+use domain::retrieval::{ChunkIndex, Embedder};
+use embed::{LoadModelError, MiniLm};
+use index::SegmentIndex;
+use lambda_http::{Body, Request, Response};
+use objects::Bucket;
+use runtime::ids::SystemIds;
+use runtime::telemetry::{Invocation, Unit};
+use std::sync::Arc;
+use std::time::Duration;
+use store::AuditTable;
+
+/// The most that priming may take of the ten seconds that the platform gives to start.
+const PRIME: Duration = Duration::from_secs(3);
+
+/// What the function holds between invocations.
+pub struct Chat {
+    /// Finds passages.
+    pub index: Box<dyn ChunkIndex>,
+    /// Places the question in meaning space.
+    pub embedder: Box<dyn Embedder>,
+    /// Writes the answer.
+    pub model: Box<dyn ChatModel>,
+    /// The audit trail.
+    pub audit: Box<dyn AuditLog>,
+    /// New ids.
+    pub ids: Box<dyn IdSource>,
+}
+
+impl Chat {
+    /// The function on AWS.
+    pub fn connect(config: &Config, sdk: &aws_types::SdkConfig) -> Result<Self, LoadModelError> {
+        let embedder = MiniLm::load(&config.model_path)?;
+        let bucket = Arc::new(Bucket::new(sdk, config.index_bucket.clone()));
+        Ok(Self {
+            index: Box::new(SegmentIndex::new(bucket, embed::MODEL_ID.to_owned())),
+            embedder: Box::new(embedder),
+            model: Box::new(ExtractiveModel::default()),
+            audit: Box::new(AuditTable::new(sdk, config.audit_table.clone())),
+            ids: Box::new(SystemIds),
+        })
+    }
+
+    /// Opens the connection and loads the index that the first question will probably need. Starting runs at full speed
+    /// whatever the memory size, so this is the cheapest place. A failure here costs nothing: the question tries again.
+    pub async fn prime(&self, tenant: Option<&TenantId>) {
+        if let Some(tenant) = tenant {
+            let _ = tokio::time::timeout(PRIME, self.index.prime(tenant)).await;
+        }
+    }
+}
+
+/// Answers one request. Every outcome is a response.
+pub async fn handle(app: &Chat, request: &Request) -> Response<Body> {
+    let id = api::request_id(request);
+    let mut invocation = Invocation::begin("chat", id.as_str());
+    let (outcome, response) = match ask(app, request).await {
+        Ok(answer) => {
+            invocation.metric("Passages", Unit::Count, answer.passages as f64);
+            invocation.metric("Sentences", Unit::Count, answer.sentences.len() as f64);
+            let outcome = answer.refusal.map_or("answered", domain::chat::Refusal::as_str);
+            (outcome, api::json(200, &response::AnswerBody::new(&answer, id.as_str())))
+        }
+        Err(problem) => (problem.code(), problem.into_response(id.as_str())),
+    };
+    invocation.end(outcome);
+    response
+}
+
+async fn ask(app: &Chat, request: &Request) -> Result<Answer, Problem> {
+    let context = api::context(request, runtime::ids::now())?;
+    let (method, template) = api::route(request);
+    if (method, template.as_str()) != ("POST", "/chat") {
+        return Err(Problem::new(Kind::NoSuchRoute, "This function answers POST /v1/chat."));
+    }
+    let question = request::question(request, app.ids.as_ref(), context.now)?;
+    let use_case = AnswerQuestion {
+        index: app.index.as_ref(),
+        embedder: app.embedder.as_ref(),
+        model: app.model.as_ref(),
+        audit: app.audit.as_ref(),
+        ids: app.ids.as_ref(),
+    };
+    use_case.run(&context, &question).await.map_err(|error| {
+        tracing::warn!(request_id = context.request_id.as_str(), %error, detail = ?error, "not answered");
+        let detail = match &error {
+            AnswerQuestionError::NotAllowed(not_allowed) => not_allowed.to_string(),
+            AnswerQuestionError::Port(_) => String::new(),
+        };
+        Problem::from_fault(error.fault(), Kind::BadQuestion, detail)
+    })
+}

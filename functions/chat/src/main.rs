@@ -1,0 +1,14 @@
+//! Wiring of the chat function: settings, clients, model, run.
+
+use chat::{Chat, Config};
+use lambda_http::{Error, Request, run, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let config = Config::from_env()?;
+    runtime::telemetry::init(&config.log_level);
+    let app = Chat::connect(&config, &runtime::aws::sdk_config().await)?;
+    app.prime(config.default_tenant.as_ref()).await;
+    let app = &app;
+    run(service_fn(move |request: Request| async move { Ok::<_, Error>(chat::handle(app, &request).await) })).await
+}

@@ -1,0 +1,47 @@
+//! `{question, conversation_id?, filters?}` to a question.
+
+use api::{Kind, Problem};
+use domain::chat::Question;
+use domain::ids::{ConversationId, DocumentId, IdSource};
+use domain::retrieval::Filter;
+use jiff::Timestamp;
+use lambda_http::Request;
+use serde::Deserialize;
+
+/// More documents than this in a filter is a mistake: a filter names a few, a tenant has thousands.
+const FILTER_DOCUMENTS_MAX: usize = 100;
+
+const SHAPE: &str = "{\"question\": text, \"conversation_id\"?: id, \"filters\"?: {\"documents\": [document ids]}}";
+
+/// Wire form.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct QuestionBody {
+    question: String,
+    conversation_id: Option<String>,
+    #[serde(default)]
+    filters: FiltersBody,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct FiltersBody {
+    #[serde(default)]
+    documents: Vec<String>,
+}
+
+/// Reads the question of a request.
+pub fn question(request: &Request, ids: &dyn IdSource, now: Timestamp) -> Result<Question, Problem> {
+    let body: QuestionBody = api::decode(request, SHAPE)?;
+    let conversation = match &body.conversation_id {
+        None => ConversationId::new(ids.next(now)),
+        Some(id) => ConversationId::parse(id).map_err(|error| Problem::new(Kind::BadParameter, error.to_string()))?,
+    };
+    if body.filters.documents.len() > FILTER_DOCUMENTS_MAX {
+        return Err(Problem::new(Kind::BadParameter, format!("A filter may name {FILTER_DOCUMENTS_MAX} documents.")));
+    }
+    let documents = body.filters.documents.iter().map(|id| DocumentId::parse(id));
+    let documents = documents.collect::<Result<_, _>>().map_err(|error| Problem::new(Kind::BadParameter, error.to_string()))?;
+    Question::new(&body.question, conversation, Filter { documents })
+        .map_err(|error| Problem::new(Kind::BadQuestion, error.to_string()))
+}

@@ -1,0 +1,99 @@
+//! An answer to `{answer: [{text, citations}], refused, refusal?, conversation_id, model, usage, trace_id}`.
+
+use domain::chat::{Answer, Citation};
+use serde::Serialize;
+
+/// Wire form of an answer.
+#[derive(Serialize)]
+pub struct AnswerBody<'a> {
+    answer: Vec<SentenceBody<'a>>,
+    refused: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<RefusalBody<'a>>,
+    /// Documents that could not be read while searching; the answer is from the others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unreadable_documents: Vec<&'a str>,
+    conversation_id: &'a str,
+    model: &'a str,
+    usage: UsageBody,
+    trace_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct SentenceBody<'a> {
+    text: &'a str,
+    citations: Vec<CitationBody<'a>>,
+}
+
+#[derive(Serialize)]
+struct CitationBody<'a> {
+    document_id: &'a str,
+    version: &'a str,
+    title: &'a str,
+    section: &'a [String],
+    page: u32,
+    /// First character on the page, in code points.
+    start: usize,
+    /// One past the last.
+    end: usize,
+    quote: &'a str,
+    content_hash: &'a str,
+}
+
+#[derive(Serialize)]
+struct RefusalBody<'a> {
+    reason: &'static str,
+    message: &'static str,
+    nearest: Vec<CitationBody<'a>>,
+}
+
+#[derive(Serialize)]
+struct UsageBody {
+    passages: usize,
+    input_tokens: u32,
+    output_tokens: u32,
+}
+
+impl<'a> From<&'a Citation> for CitationBody<'a> {
+    fn from(citation: &'a Citation) -> Self {
+        Self {
+            document_id: citation.document_id.as_str(),
+            version: &citation.version,
+            title: &citation.title,
+            section: &citation.section,
+            page: citation.span.page,
+            start: citation.span.start,
+            end: citation.span.end,
+            quote: &citation.quote,
+            content_hash: &citation.content_hash,
+        }
+    }
+}
+
+impl<'a> AnswerBody<'a> {
+    /// The wire form of an answer.
+    pub fn new(answer: &'a Answer, trace_id: &'a str) -> Self {
+        let sentence = |s: &'a domain::chat::Sentence| SentenceBody {
+            text: &s.text,
+            citations: s.citations.iter().map(CitationBody::from).collect(),
+        };
+        Self {
+            answer: answer.sentences.iter().map(sentence).collect(),
+            refused: answer.refusal.is_some(),
+            refusal: answer.refusal.map(|refusal| RefusalBody {
+                reason: refusal.as_str(),
+                message: refusal.message(),
+                nearest: answer.nearest.iter().map(CitationBody::from).collect(),
+            }),
+            unreadable_documents: answer.unreadable.iter().map(domain::ids::DocumentId::as_str).collect(),
+            conversation_id: answer.conversation.as_str(),
+            model: &answer.model,
+            usage: UsageBody {
+                passages: answer.passages,
+                input_tokens: answer.usage.input,
+                output_tokens: answer.usage.output,
+            },
+            trace_id,
+        }
+    }
+}

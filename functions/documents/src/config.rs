@@ -1,0 +1,36 @@
+//! Settings of the documents function.
+
+use runtime::env::{Env, ReadConfigError};
+
+/// Every variable, typed.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `AUDIT_TABLE`
+    pub audit_table: String,
+    /// `DOCUMENTS_TABLE`
+    pub documents_table: String,
+    /// `DOCUMENTS_BUCKET`
+    pub documents_bucket: String,
+    /// `UPLOAD_LINK_SECONDS`, an hour by default.
+    pub upload_link_s: u32,
+    /// `UPLOAD_BYTES_MAX`, 50 MiB by default.
+    pub upload_bytes_max: u64,
+    /// `LOG_LEVEL`, `info` by default.
+    pub log_level: String,
+}
+
+impl Config {
+    /// Reads the environment.
+    pub fn from_env() -> Result<Self, ReadConfigError> {
+        let mut env = Env::default();
+        let config = Self {
+            audit_table: env.required("AUDIT_TABLE"),
+            documents_table: env.required("DOCUMENTS_TABLE"),
+            documents_bucket: env.required("DOCUMENTS_BUCKET"),
+            upload_link_s: env.or("UPLOAD_LINK_SECONDS", 3_600),
+            upload_bytes_max: env.or("UPLOAD_BYTES_MAX", 50 << 20),
+            log_level: env.or("LOG_LEVEL", "info".into()),
+        };
+        env.finish(config)
+    }
+}

@@ -1,0 +1,110 @@
+//! The documents API: upload link, list, status, content link, delete.
+
+mod config;
+mod request;
+mod response;
+
+pub use config::Config;
+
+use api::{Kind, Problem};
+use domain::audit::AuditLog;
+use domain::context::Context;
+use domain::documents::manage::{ManageDocuments, ManageDocumentsError};
+use domain::documents::registry::DocumentRegistry;
+use domain::ids::IdSource;
+use domain::objects::{LinkSigner, ObjectWriter};
+use lambda_http::{Body, Request, Response};
+use objects::Bucket;
+use runtime::ids::SystemIds;
+use runtime::telemetry::Invocation;
+use store::{AuditTable, DocumentsTable};
+
+/// What the function holds between invocations.
+pub struct Documents {
+    /// The registry.
+    pub registry: Box<dyn DocumentRegistry>,
+    /// Signs links.
+    pub links: Box<dyn LinkSigner>,
+    /// Removes objects.
+    pub objects: Box<dyn ObjectWriter>,
+    /// The audit trail.
+    pub audit: Box<dyn AuditLog>,
+    /// New ids.
+    pub ids: Box<dyn IdSource>,
+    /// Largest document in bytes.
+    pub upload_bytes_max: u64,
+    /// Life of an upload link in seconds.
+    pub upload_link_s: u32,
+}
+
+impl Documents {
+    /// The function on AWS.
+    pub fn connect(config: &Config, sdk: &aws_types::SdkConfig) -> Self {
+        let bucket = Bucket::new(sdk, config.documents_bucket.clone());
+        Self {
+            registry: Box::new(DocumentsTable::new(sdk, config.documents_table.clone())),
+            links: Box::new(bucket.clone()),
+            objects: Box::new(bucket),
+            audit: Box::new(AuditTable::new(sdk, config.audit_table.clone())),
+            ids: Box::new(SystemIds),
+            upload_bytes_max: config.upload_bytes_max,
+            upload_link_s: config.upload_link_s,
+        }
+    }
+}
+
+/// Answers one request. Every outcome is a response.
+pub async fn handle(app: &Documents, request: &Request) -> Response<Body> {
+    let id = api::request_id(request);
+    let invocation = Invocation::begin("documents", id.as_str());
+    let (outcome, response) = match answer(app, request).await {
+        Ok((outcome, response)) => (outcome, response),
+        Err(problem) => (problem.code(), problem.into_response(id.as_str())),
+    };
+    invocation.end(outcome);
+    response
+}
+
+async fn answer(app: &Documents, request: &Request) -> Result<(&'static str, Response<Body>), Problem> {
+    let context = api::context(request, runtime::ids::now())?;
+    let use_case = ManageDocuments {
+        registry: app.registry.as_ref(),
+        links: app.links.as_ref(),
+        objects: app.objects.as_ref(),
+        audit: app.audit.as_ref(),
+        ids: app.ids.as_ref(),
+        size_bytes_max: app.upload_bytes_max,
+        upload_link_s: app.upload_link_s,
+    };
+    let refused = |error| refusal(&context, &error);
+    let (method, template) = api::route(request);
+    Ok(match (method, template.as_str()) {
+        ("POST", "/documents") => {
+            let announced = use_case.announce(&context, &request::announcement(request)?).await.map_err(refused)?;
+            ("announced", api::json(201, &response::announced(&announced, context.now)))
+        }
+        ("GET", "/documents") => {
+            let (after, limit) = request::page(request)?;
+            let page = use_case.list(&context, after.as_ref(), limit).await.map_err(refused)?;
+            ("listed", api::json(200, &response::page(&page, context.now)))
+        }
+        ("GET", "/documents/{id}") => {
+            let document = use_case.show(&context, &request::document_id(request)?).await.map_err(refused)?;
+            ("shown", api::json(200, &response::document(&document, context.now)))
+        }
+        ("GET", "/documents/{id}/content") => {
+            let (link, expires_s) = use_case.content(&context, &request::document_id(request)?).await.map_err(refused)?;
+            ("linked", api::json(200, &response::content(&link, expires_s)))
+        }
+        ("DELETE", "/documents/{id}") => {
+            let document = use_case.delete(&context, &request::document_id(request)?).await.map_err(refused)?;
+            ("deleting", api::json(202, &response::document(&document, context.now)))
+        }
+        _ => return Err(Problem::new(Kind::NoSuchRoute, "This function answers the routes below /v1/documents.")),
+    })
+}
+
+fn refusal(context: &Context, error: &ManageDocumentsError) -> Problem {
+    tracing::warn!(request_id = context.request_id.as_str(), %error, detail = ?error, "refused");
+    Problem::from_fault(error.fault(), Kind::BadDocument, error.to_string())
+}

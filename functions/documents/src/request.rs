@@ -1,0 +1,76 @@
+//! What a caller sends: an announcement, a page of a list, a document's id.
+
+use api::{Kind, Problem};
+use domain::documents::manage::{Announcement, LIST_LIMIT_MAX};
+use domain::ids::DocumentId;
+use lambda_http::Request;
+use serde::Deserialize;
+
+/// Rows per page where the caller names no number.
+const LIST_LIMIT: u32 = 50;
+
+const SHAPE: &str = "{\"name\": file name, \"size_bytes\": number, \"sha256\": 64 hexadecimal digits, \"title\"?: text, \"media_type\"?: text}";
+
+/// Wire form.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AnnouncementBody {
+    name: String,
+    size_bytes: u64,
+    sha256: String,
+    title: Option<String>,
+    media_type: Option<String>,
+}
+
+/// Reads an announcement.
+pub fn announcement(request: &Request) -> Result<Announcement, Problem> {
+    let body: AnnouncementBody = api::decode(request, SHAPE)?;
+    let sha256 = hexadecimal(&body.sha256)
+        .ok_or_else(|| Problem::new(Kind::BadDocument, "sha256 must be the 64 hexadecimal digits of the file's SHA-256."))?;
+    Ok(Announcement { name: body.name, title: body.title, size_bytes: body.size_bytes, sha256, media_type: body.media_type })
+}
+
+/// Reads `?after=` and `?limit=`.
+pub fn page(request: &Request) -> Result<(Option<DocumentId>, u32), Problem> {
+    let after = api::query_parameter(request, "after").map(|id| DocumentId::parse(&id)).transpose();
+    let after = after.map_err(|error| Problem::new(Kind::BadParameter, error.to_string()))?;
+    let limit = match api::query_parameter(request, "limit") {
+        None => LIST_LIMIT,
+        Some(text) => text.parse().ok().filter(|limit| (1..=LIST_LIMIT_MAX).contains(limit)).ok_or_else(|| {
+            Problem::new(Kind::BadParameter, format!("limit must be 1 to {LIST_LIMIT_MAX}."))
+        })?,
+    };
+    Ok((after, limit))
+}
+
+/// Reads the `{id}` of the path. An id that cannot exist is one that does not: the same answer as for an absent one.
+pub fn document_id(request: &Request) -> Result<DocumentId, Problem> {
+    let id = api::path_parameter(request, "id").unwrap_or_default();
+    DocumentId::parse(&id).map_err(|_| Problem::new(Kind::NotFound, "there is no such document"))
+}
+
+fn hexadecimal(text: &str) -> Option<[u8; 32]> {
+    let digits = text.as_bytes();
+    if digits.len() != 64 {
+        return None;
+    }
+    let mut bytes = [0; 32];
+    for (byte, pair) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
+        let digit = |b: u8| char::from(b).to_digit(16);
+        *byte = u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_exactly_32_bytes() {
+        assert_eq!(hexadecimal(&"0f".repeat(32)), Some([15; 32]));
+        for bad in ["", "0f", &"0g".repeat(32), &"é".repeat(32), &"0f".repeat(33)] {
+            assert_eq!(hexadecimal(bad), None);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Documents as callers see them. The state is the one of now, not the one last written.
+
+use domain::documents::index_object::reason_code;
+use domain::documents::manage::Announced;
+use domain::documents::pages::Format;
+use domain::documents::registry::{Document, DocumentPage, Progress};
+use domain::objects::Link;
+use jiff::Timestamp;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Wire form of a document.
+#[derive(Serialize)]
+pub struct DocumentBody<'a> {
+    id: &'a str,
+    title: &'a str,
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<Format>,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    /// What a person can do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<Progress>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pages: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chunks: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
+    /// The version that answers cite.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    searchable_version: Option<&'a str>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+/// Wire form of a link.
+#[derive(Serialize)]
+pub struct LinkBody<'a> {
+    method: &'static str,
+    url: &'a str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    headers: &'a BTreeMap<String, String>,
+    expires_in_s: u32,
+}
+
+/// Wire form of the answer to an announcement.
+#[derive(Serialize)]
+pub struct AnnouncedBody<'a> {
+    document: DocumentBody<'a>,
+    /// Send the bytes here, with exactly these headers.
+    upload: LinkBody<'a>,
+}
+
+/// Wire form of a page of a list.
+#[derive(Serialize)]
+pub struct PageBody<'a> {
+    documents: Vec<DocumentBody<'a>>,
+    /// `?after=` of the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<&'a str>,
+}
+
+/// A document as of now.
+pub fn document(document: &Document, now: Timestamp) -> DocumentBody<'_> {
+    let (status, reason) = document.state_at(now);
+    DocumentBody {
+        id: document.id.as_str(),
+        title: &document.title,
+        name: domain::documents::index_object::file_name(&document.key),
+        format: document.format,
+        status: status.as_str(),
+        reason: reason.map(reason_code),
+        advice: reason.map(domain::documents::pages::Reason::advice),
+        progress: document.progress,
+        pages: document.pages,
+        chunks: document.chunks,
+        size_bytes: document.size_bytes,
+        version: document.version.as_deref(),
+        searchable_version: document.searchable_version.as_deref(),
+        created_at: document.created_at,
+        updated_at: document.updated_at,
+    }
+}
+
+/// The answer to an announcement.
+pub fn announced(announced: &Announced, now: Timestamp) -> AnnouncedBody<'_> {
+    AnnouncedBody { document: document(&announced.document, now), upload: content(&announced.link, announced.expires_s) }
+}
+
+/// A link.
+pub fn content(link: &Link, expires_in_s: u32) -> LinkBody<'_> {
+    LinkBody { method: link.method, url: &link.url, headers: &link.headers, expires_in_s }
+}
+
+/// A page of a list.
+pub fn page(page: &DocumentPage, now: Timestamp) -> PageBody<'_> {
+    PageBody {
+        documents: page.documents.iter().map(|d| document(d, now)).collect(),
+        next: page.next.as_ref().map(domain::ids::DocumentId::as_str),
+    }
+}

@@ -1,0 +1,204 @@
+//! A question, its answer, and the port to whatever writes the answer.
+
+mod answer_question;
+pub mod extractive;
+
+pub use answer_question::{AnswerQuestion, AnswerQuestionError, PASSAGES};
+
+use crate::documents::chunks::Span;
+use crate::fault::PortError;
+use crate::ids::{ConversationId, DocumentId};
+use crate::retrieval::{Filter, Passage, TermWeight};
+use async_trait::async_trait;
+use std::ops::Range;
+
+/// The longest question in characters. Staff paste paragraphs, not documents; the embedder reads the first 250 words.
+pub const QUESTION_CHARS_MAX: usize = 4_000;
+
+/// Why a text is not a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ParseQuestionError {
+    /// Nothing in it.
+    #[error("the question is empty")]
+    Empty,
+    /// Too much in it.
+    #[error("the question is over {QUESTION_CHARS_MAX} characters")]
+    TooLong,
+    /// Something in it that no keyboard makes.
+    #[error("the question has control characters")]
+    Control,
+}
+
+/// A question that can be asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    /// The words.
+    text: String,
+    /// The conversation it continues, or a new one.
+    pub conversation: ConversationId,
+    /// Where to look.
+    pub filter: Filter,
+}
+
+impl Question {
+    /// Checks a question's text.
+    pub fn new(text: &str, conversation: ConversationId, filter: Filter) -> Result<Self, ParseQuestionError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(ParseQuestionError::Empty);
+        }
+        if text.chars().count() > QUESTION_CHARS_MAX {
+            return Err(ParseQuestionError::TooLong);
+        }
+        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+            return Err(ParseQuestionError::Control);
+        }
+        Ok(Self { text: text.to_owned(), conversation, filter })
+    }
+
+    /// The words.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+/// What a model is given. It stays inside the account: an adapter that sends it anywhere else takes a type that only the
+/// de-identifier can make (invariant I3).
+#[derive(Debug)]
+pub struct Prompt<'a> {
+    /// The question's words.
+    pub question: &'a str,
+    /// What was found, best first.
+    pub passages: &'a [Passage],
+    /// The question's terms and their weights.
+    pub terms: &'a [TermWeight],
+}
+
+/// A sentence that a model proposes, and what it rests on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DraftSentence {
+    /// The sentence.
+    pub text: String,
+    /// Which passage supports it: its place in [`Prompt::passages`], and the range of its text in code points.
+    pub supports: Vec<(usize, Range<usize>)>,
+}
+
+/// What a call used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TokenUsage {
+    /// Tokens sent. 0 for a model that counts none.
+    pub input: u32,
+    /// Tokens received, thinking included.
+    pub output: u32,
+}
+
+/// What a model answers. No sentences means that it found no support.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Completion {
+    /// In reading order.
+    pub sentences: Vec<DraftSentence>,
+    /// What the call used.
+    pub usage: TokenUsage,
+}
+
+/// Writes answers from passages.
+#[async_trait]
+pub trait ChatModel: Send + Sync {
+    /// The model's name, shown in the answer.
+    fn name(&self) -> &str;
+
+    /// Proposes an answer.
+    async fn complete(&self, prompt: &Prompt<'_>) -> Result<Completion, PortError>;
+}
+
+/// Where a sentence is proven. Made from our own passages, never from a model's text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Citation {
+    /// The document.
+    pub document_id: DocumentId,
+    /// Its title.
+    pub title: String,
+    /// Which version of it.
+    pub version: String,
+    /// The headings above the place, outermost first.
+    pub section: Vec<String>,
+    /// The page and the range of its text, in code points.
+    pub span: Span,
+    /// The words there.
+    pub quote: String,
+    /// SHA-256 of the chunk that the words are from.
+    pub content_hash: String,
+}
+
+/// A sentence of the answer and its proof.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sentence {
+    /// The sentence.
+    pub text: String,
+    /// At least one.
+    pub citations: Vec<Citation>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The tenant (or the filter) has no documents.
+    NoDocuments,
+    /// The documents do not say.
+    NoSupport,
+}
+
+impl Refusal {
+    /// The stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoDocuments => "no_documents",
+            Self::NoSupport => "no_support",
+        }
+    }
+
+    /// One sentence for a person.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::NoDocuments => "There are no documents to answer from. Upload some, or widen the filter.",
+            Self::NoSupport => "The documents do not answer this. The nearest passages are shown; they may still help.",
+        }
+    }
+}
+
+/// The reply to a question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The sentences; empty if refused.
+    pub sentences: Vec<Sentence>,
+    /// Why it was refused, if it was.
+    pub refusal: Option<Refusal>,
+    /// The nearest passages of a refusal.
+    pub nearest: Vec<Citation>,
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Which model wrote it.
+    pub model: String,
+    /// What it used.
+    pub usage: TokenUsage,
+    /// How many passages were looked at.
+    pub passages: usize,
+    /// Documents that could not be read while searching.
+    pub unreadable: Vec<DocumentId>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn questions_are_bounded() {
+        let conversation = ConversationId::new(ulid::Ulid::from_parts(1, 1));
+        let ask = |text: &str| Question::new(text, conversation.clone(), Filter::default()).map(|q| q.text().to_owned());
+        assert_eq!(ask("  what dose?\n"), Ok("what dose?".to_owned()));
+        assert_eq!(ask(" \n "), Err(ParseQuestionError::Empty));
+        assert_eq!(ask(&"é".repeat(4_000)).map(|q| q.len()), Ok(8_000));
+        assert_eq!(ask(&"é".repeat(4_001)), Err(ParseQuestionError::TooLong));
+        assert_eq!(ask("a\u{0}b"), Err(ParseQuestionError::Control));
+    }
+}

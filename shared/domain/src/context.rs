@@ -1,0 +1,144 @@
+//! Who asks, for whom, when: handed to every use case.
+
+use crate::ids::{RequestId, SubjectId, TenantId};
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// What a person may do. The names are the user pool's groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Asks questions and opens cited pages.
+    Clinician,
+    /// Uploads and deletes documents.
+    DocumentAdmin,
+    /// Reads the audit trail.
+    Auditor,
+    /// Runs the system.
+    Operator,
+}
+
+impl Role {
+    /// Reads a group's name. Groups that are not ours (a federated directory has many) are no role.
+    pub fn from_group(group: &str) -> Option<Self> {
+        Some(match group {
+            "clinician" => Self::Clinician,
+            "document-admin" => Self::DocumentAdmin,
+            "auditor" => Self::Auditor,
+            "operator" => Self::Operator,
+            _ => return None,
+        })
+    }
+
+    /// The group's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Clinician => "clinician",
+            Self::DocumentAdmin => "document-admin",
+            Self::Auditor => "auditor",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// A verified person or program and what it may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// The token's `sub`.
+    pub subject: SubjectId,
+    /// The roles, without repeats.
+    pub roles: Vec<Role>,
+}
+
+/// Something that takes a role. One entry per kind of act, so that the whole policy is read here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// Ask a question.
+    Ask,
+    /// See which documents there are and their state.
+    ListDocuments,
+    /// Open a document's content.
+    OpenDocument,
+    /// Upload a document.
+    UploadDocument,
+    /// Delete a document.
+    DeleteDocument,
+}
+
+impl Act {
+    /// The roles that may do this. Deny by default: who is not named may not.
+    pub const fn roles(self) -> &'static [Role] {
+        match self {
+            Self::Ask | Self::OpenDocument => &[Role::Clinician, Role::DocumentAdmin],
+            Self::ListDocuments => &[Role::Clinician, Role::DocumentAdmin, Role::Operator],
+            Self::UploadDocument | Self::DeleteDocument => &[Role::DocumentAdmin],
+        }
+    }
+}
+
+/// The caller's roles do not allow the act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this needs one of the roles: {}", .needed.iter().map(|r| r.as_str()).collect::<Vec<_>>().join(", "))]
+pub struct NotAllowed {
+    /// Any of these would do.
+    pub needed: &'static [Role],
+}
+
+/// One request or event.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Who acts.
+    pub actor: Actor,
+    /// For which tenant. Taken from the verified token or the object's key, never from a body.
+    pub tenant: TenantId,
+    /// Follows the question from the API to the audit row.
+    pub request_id: RequestId,
+    /// The time of the request.
+    pub now: Timestamp,
+}
+
+impl Context {
+    /// Whether the actor may do this.
+    pub fn allow(&self, act: Act) -> Result<(), NotAllowed> {
+        let needed = act.roles();
+        if self.actor.roles.iter().any(|role| needed.contains(role)) { Ok(()) } else { Err(NotAllowed { needed }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(roles: &[Role]) -> Context {
+        Context {
+            actor: Actor { subject: SubjectId::parse("person-1").unwrap(), roles: roles.to_vec() },
+            tenant: TenantId::parse("main").unwrap(),
+            request_id: RequestId::new("r"),
+            now: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn nobody_without_a_role_may_do_anything() {
+        for act in [Act::Ask, Act::ListDocuments, Act::OpenDocument, Act::UploadDocument, Act::DeleteDocument] {
+            assert!(context(&[]).allow(act).is_err());
+        }
+    }
+
+    #[test]
+    fn clinicians_ask_but_do_not_upload() {
+        let clinician = context(&[Role::Clinician]);
+        assert!(clinician.allow(Act::Ask).is_ok());
+        assert!(clinician.allow(Act::OpenDocument).is_ok());
+        assert!(clinician.allow(Act::UploadDocument).is_err());
+        assert!(context(&[Role::Auditor]).allow(Act::Ask).is_err());
+    }
+
+    #[test]
+    fn group_names_round_trip() {
+        for role in [Role::Clinician, Role::DocumentAdmin, Role::Auditor, Role::Operator] {
+            assert_eq!(Role::from_group(role.as_str()), Some(role));
+        }
+        assert_eq!(Role::from_group("admin"), None);
+    }
+}

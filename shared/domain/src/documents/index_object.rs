@@ -1,0 +1,320 @@
+//! The indexer's use case: something happened to an object; make the index and the registry say what is true now.
+//!
+//! The event is taken as a hint to look, not as the truth: events repeat, come late and out of order. What counts is
+//! what is at the key when we look, and the event's sequencer decides whose look wins.
+
+use super::chunks::{self, Chunk};
+use super::pages::{ExtractedDocument, Format, Reason};
+use super::registry::{Claim, Claimed, Finish, IndexingRegistry, Progress, Stage};
+use crate::audit::{AuditEvent, AuditLog, AuditValue, Entity, EventType, Outcome};
+use crate::context::{Actor, Context};
+use crate::fault::{Fault, PortError};
+use crate::ids::{DocumentId, IdSource, RequestId, Sequencer, SubjectId, TenantId};
+use crate::objects::{Fetched, ObjectHead, ObjectReader};
+use crate::retrieval::{Embedder, Embedding, IndexEntry, IndexWriter};
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
+
+/// The metadata key under which an announced upload carries its uploader.
+pub const META_UPLOADED_BY: &str = "uploaded-by";
+/// The metadata key under which an announced upload carries its title, percent-encoded (S3 metadata is ASCII).
+pub const META_TITLE: &str = "title";
+/// Progress is written at most once per so many chunks: a write costs money and milliseconds, a person looks once a second.
+const PROGRESS_EVERY: usize = 64;
+
+/// Reads a document, page by page, under limits. Implementations survive any file.
+#[async_trait]
+pub trait Extractor: Send + Sync {
+    /// The pages, or why there are none.
+    async fn extract(&self, bytes: Vec<u8>, name: &str) -> Result<ExtractedDocument, Reason>;
+}
+
+/// Something happened at a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectEvent {
+    /// The object's key, decoded.
+    pub key: String,
+    /// Its place in the order of events on this key.
+    pub sequencer: Sequencer,
+    /// Names the delivery in logs and audit rows.
+    pub request_id: RequestId,
+}
+
+/// How an event ended. Every one of these means that the event needs no further delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Indexed {
+    /// Searchable now.
+    Done {
+        /// Pages.
+        pages: u32,
+        /// Chunks.
+        chunks: u32,
+    },
+    /// Not searchable, and the document's state says why.
+    Failed(Reason),
+    /// Gone.
+    Removed,
+    /// A newer event was already worked on.
+    Stale,
+    /// The key belongs to no tenant.
+    Rejected,
+}
+
+/// Why an event has to be delivered again.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexObjectError {
+    /// Another attempt at the same event is under way.
+    #[error("another attempt is under way")]
+    Busy,
+    /// A port failed.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+impl IndexObjectError {
+    /// How to treat it.
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::Busy => Fault::Transient,
+            Self::Port(error) => error.fault(),
+        }
+    }
+}
+
+/// What bounds an attempt.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    /// How long a claim lasts: the function's timeout, so that no state outlives the work behind it.
+    pub claim_s: u32,
+    /// Larger objects are refused unread.
+    pub size_bytes_max: u64,
+    /// The tenant of keys outside `tenants/<tenant>/`; `None` rejects them.
+    pub default_tenant: Option<TenantId>,
+}
+
+/// Whose document a key is: `tenants/<tenant>/...`, or the default tenant's.
+pub fn tenant_of_key(key: &str, default_tenant: Option<&TenantId>) -> Option<TenantId> {
+    match key.strip_prefix("tenants/") {
+        Some(rest) => TenantId::parse(rest.split_once('/')?.0).ok(),
+        None => default_tenant.cloned(),
+    }
+}
+
+/// The file name in a key.
+pub fn file_name(key: &str) -> &str {
+    key.rsplit('/').next().unwrap_or(key)
+}
+
+/// The use case with its ports.
+pub struct IndexObject<'a> {
+    /// The registry.
+    pub registry: &'a dyn IndexingRegistry,
+    /// The documents.
+    pub objects: &'a dyn ObjectReader,
+    /// The parsers.
+    pub extractor: &'a dyn Extractor,
+    /// The model.
+    pub embedder: &'a dyn Embedder,
+    /// The index.
+    pub index: &'a dyn IndexWriter,
+    /// The audit trail.
+    pub audit: &'a dyn AuditLog,
+    /// New ids.
+    pub ids: &'a dyn IdSource,
+    /// The clock, read at the beginning and the end of the work.
+    pub clock: &'a (dyn Fn() -> Timestamp + Send + Sync),
+    /// Bounds.
+    pub bounds: &'a Bounds,
+}
+
+impl IndexObject<'_> {
+    /// Makes the index and the registry say what is true of the key.
+    pub async fn run(&self, event: &ObjectEvent) -> Result<Indexed, IndexObjectError> {
+        let Some(tenant) = tenant_of_key(&event.key, self.bounds.default_tenant.as_ref()) else {
+            return Ok(Indexed::Rejected);
+        };
+        let now = (self.clock)();
+        let claim = Claim {
+            document_id: DocumentId::for_key(&tenant, &event.key),
+            tenant,
+            key: event.key.clone(),
+            sequencer: event.sequencer.clone(),
+            token: self.ids.next(now).to_string(),
+            now,
+            until: now + SignedDuration::from_secs(i64::from(self.bounds.claim_s)),
+        };
+        match self.registry.claim(&claim).await? {
+            Claimed::Stale => return Ok(Indexed::Stale),
+            Claimed::Busy => return Err(IndexObjectError::Busy),
+            Claimed::Yes(_) => {}
+        }
+        let worked = self.work(&claim, event).await;
+        match worked {
+            // A newer event took over while we worked: it sees what we see, or newer.
+            Err(PortError::Conflict { .. }) => Ok(Indexed::Stale),
+            Err(error) => {
+                // Best effort: if this fails too, the claim ends by itself.
+                let _ = self.registry.release(&claim).await;
+                Err(error.into())
+            }
+            Ok(indexed) => Ok(indexed),
+        }
+    }
+
+    async fn work(&self, claim: &Claim, event: &ObjectEvent) -> Result<Indexed, PortError> {
+        let Some(head) = self.objects.head(&claim.key).await? else {
+            self.index.remove(&claim.tenant, &claim.document_id, &claim.sequencer).await?;
+            self.record(claim, event, None, EventType::DocumentDeleted, Outcome::Success, &[]).await?;
+            self.registry.finish(claim, &Finish::Deleted, (self.clock)()).await?;
+            return Ok(Indexed::Removed);
+        };
+        match self.index_version(claim, event, &head).await? {
+            Ok((pages, chunks)) => Ok(Indexed::Done { pages, chunks }),
+            Err(reason) => {
+                let details = [("reason", AuditValue::Code(reason_code(reason)))];
+                self.record(claim, event, Some(&head), EventType::DocumentFailed, Outcome::Failure, &details).await?;
+                let finish = Finish::Failed { reason, version: Some(version_of(&head)), size_bytes: Some(head.size_bytes) };
+                self.registry.finish(claim, &finish, (self.clock)()).await?;
+                Ok(Indexed::Failed(reason))
+            }
+        }
+    }
+
+    async fn index_version(&self, claim: &Claim, event: &ObjectEvent, head: &ObjectHead) -> Result<Result<(u32, u32), Reason>, PortError> {
+        let version = version_of(head);
+        let title = title_of(head, &claim.key);
+        if let Some(current) = self.index.current(&claim.tenant, &claim.document_id).await?
+            && current.version == version
+        {
+            // A repeat, or a crash between the index's write and the registry's: nothing is embedded twice.
+            self.finish_indexed(claim, event, head, title, current.pages, current.chunks).await?;
+            return Ok(Ok((current.pages, current.chunks)));
+        }
+        if head.size_bytes > self.bounds.size_bytes_max {
+            return Ok(Err(Reason::TooLarge));
+        }
+        let Fetched::Found { bytes, .. } = self.objects.get(&claim.key, head.version_id.as_deref(), None).await? else {
+            // Gone between the two looks: another event is on its way.
+            return Err(PortError::Conflict { operation: "read document" });
+        };
+        self.registry.progress(claim, Progress { stage: Stage::Extracting, done: 0, total: 0 }).await?;
+        let document = match self.extractor.extract(bytes, file_name(&claim.key)).await {
+            Ok(document) => document,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let title = document.title.clone().filter(|_| !head.metadata.contains_key(META_TITLE)).unwrap_or(title);
+        let chunks = chunks::chunk(&document);
+        if chunks.is_empty() {
+            return Ok(Err(Reason::Empty));
+        }
+        let pages = u32::try_from(document.pages.len()).unwrap_or(u32::MAX);
+        let count = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
+        let entry = IndexEntry {
+            tenant: claim.tenant.clone(),
+            document_id: claim.document_id.clone(),
+            title: title.clone(),
+            version,
+            sequencer: claim.sequencer.clone(),
+            pages,
+            chunks: self.embed(claim, &title, chunks).await?,
+        };
+        self.index.put(entry).await?;
+        self.finish_indexed(claim, event, head, title, pages, count).await?;
+        Ok(Ok((pages, count)))
+    }
+
+    async fn embed(&self, claim: &Claim, title: &str, chunks: Vec<Chunk>) -> Result<Vec<(Chunk, Embedding)>, PortError> {
+        let total = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
+        let mut embedded = Vec::with_capacity(chunks.len());
+        for (at, chunk) in chunks.into_iter().enumerate() {
+            if at % PROGRESS_EVERY == 0 {
+                self.registry.progress(claim, Progress { stage: Stage::Embedding, done: at as u32, total }).await?;
+            }
+            let vector = self.embedder.embed(&chunk.searchable_text(title));
+            embedded.push((chunk, vector));
+        }
+        Ok(embedded)
+    }
+
+    async fn finish_indexed(&self, claim: &Claim, event: &ObjectEvent, head: &ObjectHead, title: String, pages: u32, chunks: u32) -> Result<(), PortError> {
+        let details = [("pages", AuditValue::Count(pages.into())), ("chunks", AuditValue::Count(chunks.into()))];
+        self.record(claim, event, Some(head), EventType::DocumentIndexed, Outcome::Success, &details).await?;
+        let finish = Finish::Indexed { title, version: version_of(head), pages, chunks, size_bytes: head.size_bytes };
+        self.registry.finish(claim, &finish, (self.clock)()).await
+    }
+
+    async fn record(
+        &self,
+        claim: &Claim,
+        event: &ObjectEvent,
+        head: Option<&ObjectHead>,
+        event_type: EventType,
+        outcome: Outcome,
+        details: &[(&'static str, AuditValue)],
+    ) -> Result<(), PortError> {
+        let uploader = head.and_then(|h| h.metadata.get(META_UPLOADED_BY)).and_then(|s| SubjectId::parse(s).ok());
+        let context = Context {
+            actor: Actor { subject: uploader.unwrap_or_else(|| SubjectId::system("indexer")), roles: Vec::new() },
+            tenant: claim.tenant.clone(),
+            request_id: event.request_id.clone(),
+            now: (self.clock)(),
+        };
+        let mut row = AuditEvent::new(self.ids, &context, event_type, Entity::Document(claim.document_id.clone()), outcome);
+        for (name, value) in details {
+            row = row.with(name, value.clone());
+        }
+        self.audit.append(&row).await
+    }
+}
+
+/// The version that citations name: the object's version, or a digest of its tag where the bucket has none.
+fn version_of(head: &ObjectHead) -> String {
+    match &head.version_id {
+        Some(version) if version != "null" => version.clone(),
+        _ => Sha256::digest(head.etag.as_bytes()).iter().take(16).map(|b| format!("{b:02x}")).collect(),
+    }
+}
+
+/// The title that an announced upload carries, else the file's name without its extension.
+fn title_of(head: &ObjectHead, key: &str) -> String {
+    if let Some(title) = head.metadata.get(META_TITLE).and_then(|t| super::manage::decode_title(t)) {
+        return title;
+    }
+    let name = file_name(key);
+    let stem = if Format::from_name(name).is_some() { name.rsplit_once('.').map_or(name, |(stem, _)| stem) } else { name };
+    stem.replace('_', " ")
+}
+
+/// The reason's stable code.
+pub const fn reason_code(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Empty => "empty",
+        Reason::Unsupported => "unsupported",
+        Reason::Encrypted => "encrypted",
+        Reason::Malformed => "malformed",
+        Reason::TooLarge => "too_large",
+        Reason::TooManyPages => "too_many_pages",
+        Reason::Timeout => "timeout",
+        Reason::NeedsOcr => "needs_ocr",
+        Reason::UploadExpired => "upload_expired",
+        Reason::Interrupted => "interrupted",
+        Reason::Internal => "internal",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_decides_the_tenant() {
+        let main = TenantId::parse("main").unwrap();
+        assert_eq!(tenant_of_key("tenants/west/a.pdf", Some(&main)), TenantId::parse("west").ok());
+        assert_eq!(tenant_of_key("guidelines/a.pdf", Some(&main)), Some(main.clone()));
+        assert_eq!(tenant_of_key("guidelines/a.pdf", None), None);
+        for malformed in ["tenants/WEST/a.pdf", "tenants/a.pdf", "tenants//a.pdf"] {
+            assert_eq!(tenant_of_key(malformed, Some(&main)), None, "{malformed} went to somebody");
+        }
+    }
+}

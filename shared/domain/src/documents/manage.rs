@@ -1,0 +1,272 @@
+//! The documents API's use cases: announce an upload, list, show, link to the content, delete.
+
+use super::index_object::{META_TITLE, META_UPLOADED_BY};
+use super::pages::Format;
+use super::registry::{Document, DocumentPage, DocumentRegistry, Status};
+use crate::audit::{AuditEvent, AuditLog, AuditValue, Entity, EventType, Outcome};
+use crate::context::{Act, Context, NotAllowed};
+use crate::fault::{Fault, PortError};
+use crate::ids::{DocumentId, IdSource};
+use crate::objects::{Link, LinkSigner, ObjectWriter, UploadTerms};
+use jiff::SignedDuration;
+
+/// Rows per page of a list, and the most a caller may ask for: one registry read stays well under its 1 MB.
+pub const LIST_LIMIT_MAX: u32 = 200;
+/// Long enough for a file name, short enough for the object metadata it travels in (2 KB after encoding).
+const NAME_CHARS_MAX: usize = 200;
+/// A content link is opened at once by the page that asked for it.
+const CONTENT_LINK_S: u32 = 300;
+
+/// What a caller announces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announcement {
+    /// File name, with the extension that tells the format.
+    pub name: String,
+    /// What people call it; the file's own title or its name if absent.
+    pub title: Option<String>,
+    /// Exact size in bytes.
+    pub size_bytes: u64,
+    /// SHA-256 of the bytes.
+    pub sha256: [u8; 32],
+    /// The media type, if the caller names one; must be the one of the name's extension.
+    pub media_type: Option<String>,
+}
+
+/// The answer to an announcement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announced {
+    /// The row that was written.
+    pub document: Document,
+    /// Where to send the bytes.
+    pub link: Link,
+    /// Life of the link in seconds.
+    pub expires_s: u32,
+}
+
+/// Why a documents request was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ManageDocumentsError {
+    /// The caller's roles do not allow it.
+    #[error(transparent)]
+    NotAllowed(#[from] NotAllowed),
+    /// There is no such document, or it is another tenant's: the same answer.
+    #[error("there is no such document")]
+    Missing,
+    /// The file name is empty, too long, or has control characters or slashes.
+    #[error("the name must be 1 to {NAME_CHARS_MAX} characters without slashes or control characters")]
+    BadName,
+    /// The extension is none of the accepted ones, or the media type is another's.
+    #[error("accepted are .pdf, .docx, .html, .md, .txt and .csv, with the media type of the extension")]
+    BadFormat,
+    /// The size is zero or over the limit.
+    #[error("the size must be 1 to {limit} bytes")]
+    BadSize {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// Nothing was uploaded yet, or it is gone.
+    #[error("the document has no content to open")]
+    NoContent,
+    /// A port failed.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+impl ManageDocumentsError {
+    /// How to treat it.
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::NotAllowed(_) => Fault::Denied,
+            Self::Missing => Fault::Missing,
+            Self::BadName | Self::BadFormat | Self::BadSize { .. } => Fault::Caller,
+            Self::NoContent => Fault::Conflict,
+            Self::Port(error) => error.fault(),
+        }
+    }
+}
+
+/// The use cases with their ports.
+pub struct ManageDocuments<'a> {
+    /// The registry.
+    pub registry: &'a dyn DocumentRegistry,
+    /// Signs links.
+    pub links: &'a dyn LinkSigner,
+    /// Removes objects.
+    pub objects: &'a dyn ObjectWriter,
+    /// The audit trail.
+    pub audit: &'a dyn AuditLog,
+    /// New ids.
+    pub ids: &'a dyn IdSource,
+    /// Largest document in bytes.
+    pub size_bytes_max: u64,
+    /// Life of an upload link in seconds.
+    pub upload_link_s: u32,
+}
+
+impl ManageDocuments<'_> {
+    /// Answers a link to which exactly the announced bytes can be sent.
+    pub async fn announce(&self, context: &Context, announcement: &Announcement) -> Result<Announced, ManageDocumentsError> {
+        context.allow(Act::UploadDocument)?;
+        let name = announcement.name.trim();
+        check_name(name)?;
+        if let Some(title) = &announcement.title {
+            check_title(title)?;
+        }
+        let format = Format::from_name(name).ok_or(ManageDocumentsError::BadFormat)?;
+        if announcement.media_type.as_deref().is_some_and(|named| !named.eq_ignore_ascii_case(format.media_type())) {
+            return Err(ManageDocumentsError::BadFormat);
+        }
+        if !(1..=self.size_bytes_max).contains(&announcement.size_bytes) {
+            return Err(ManageDocumentsError::BadSize { limit: self.size_bytes_max });
+        }
+        let key = format!("tenants/{}/{}/{}", context.tenant, self.ids.next(context.now), object_name(name));
+        let title = announcement.title.clone().unwrap_or_else(|| name.rsplit_once('.').map_or(name, |(stem, _)| stem).replace('_', " "));
+        let document = Document {
+            id: DocumentId::for_key(&context.tenant, &key),
+            tenant: context.tenant.clone(),
+            key,
+            title,
+            format: Some(format),
+            status: Status::AwaitingUpload,
+            reason: None,
+            progress: None,
+            pages: None,
+            chunks: None,
+            size_bytes: Some(announcement.size_bytes),
+            version: None,
+            searchable_version: None,
+            sequencer: None,
+            uploaded_by: Some(context.actor.subject.clone()),
+            created_at: context.now,
+            updated_at: context.now,
+            valid_until: Some(context.now + SignedDuration::from_secs(self.upload_link_s.into())),
+        };
+        let mut metadata = std::collections::BTreeMap::from([(META_UPLOADED_BY, context.actor.subject.as_str().to_owned())]);
+        if let Some(title) = &announcement.title {
+            metadata.insert(META_TITLE, encode_title(title));
+        }
+        let terms = UploadTerms {
+            size_bytes: announcement.size_bytes,
+            media_type: format.media_type(),
+            sha256: announcement.sha256,
+            metadata,
+            expires_s: self.upload_link_s,
+        };
+        self.registry.announce(&document).await?;
+        let link = self.links.upload_link(&document.key, &terms).await?;
+        let event = AuditEvent::new(self.ids, context, EventType::DocumentUploadRequested, Entity::Document(document.id.clone()), Outcome::Success)
+            .with("size_bytes", AuditValue::Count(announcement.size_bytes));
+        self.audit.append(&event).await?;
+        Ok(Announced { document, link, expires_s: self.upload_link_s })
+    }
+
+    /// One page of the tenant's documents.
+    pub async fn list(&self, context: &Context, after: Option<&DocumentId>, limit: u32) -> Result<DocumentPage, ManageDocumentsError> {
+        context.allow(Act::ListDocuments)?;
+        let mut page = self.registry.list(&context.tenant, after, limit.clamp(1, LIST_LIMIT_MAX)).await?;
+        page.documents.retain(Document::is_listed);
+        Ok(page)
+    }
+
+    /// One document.
+    pub async fn show(&self, context: &Context, id: &DocumentId) -> Result<Document, ManageDocumentsError> {
+        context.allow(Act::ListDocuments)?;
+        self.registry.find(&context.tenant, id).await?.ok_or(ManageDocumentsError::Missing)
+    }
+
+    /// A short-lived link to the bytes that answers cite. The view is audited before the link leaves.
+    pub async fn content(&self, context: &Context, id: &DocumentId) -> Result<(Link, u32), ManageDocumentsError> {
+        context.allow(Act::OpenDocument)?;
+        let document = self.registry.find(&context.tenant, id).await?.ok_or(ManageDocumentsError::Missing)?;
+        let version = match document.status {
+            Status::Deleting | Status::Deleted => return Err(ManageDocumentsError::Missing),
+            _ => document.searchable_version.as_ref().or(document.version.as_ref()).ok_or(ManageDocumentsError::NoContent)?,
+        };
+        let name = super::index_object::file_name(&document.key);
+        let link = self.links.content_link(&document.key, Some(version), name, CONTENT_LINK_S).await?;
+        self.audit
+            .append(&AuditEvent::new(self.ids, context, EventType::DocumentViewed, Entity::Document(id.clone()), Outcome::Success))
+            .await?;
+        Ok((link, CONTENT_LINK_S))
+    }
+
+    /// Removes the document. The index follows on the bucket's event; until then the state says `deleting`.
+    pub async fn delete(&self, context: &Context, id: &DocumentId) -> Result<Document, ManageDocumentsError> {
+        context.allow(Act::DeleteDocument)?;
+        let mut document = self.registry.find(&context.tenant, id).await?.ok_or(ManageDocumentsError::Missing)?;
+        if document.status == Status::Deleted {
+            return Err(ManageDocumentsError::Missing);
+        }
+        self.audit
+            .append(&AuditEvent::new(self.ids, context, EventType::DocumentDeleteRequested, Entity::Document(id.clone()), Outcome::Success))
+            .await?;
+        self.registry.mark_deleting(&context.tenant, id, context.now).await?;
+        self.objects.remove(&document.key).await?;
+        document.status = Status::Deleting;
+        document.reason = None;
+        Ok(document)
+    }
+}
+
+fn check_name(name: &str) -> Result<(), ManageDocumentsError> {
+    let well_formed = (1..=NAME_CHARS_MAX).contains(&name.chars().count()) && !name.chars().any(|c| c.is_control() || c == '/' || c == '\\');
+    if well_formed { Ok(()) } else { Err(ManageDocumentsError::BadName) }
+}
+
+fn check_title(title: &str) -> Result<(), ManageDocumentsError> {
+    let well_formed = (1..=NAME_CHARS_MAX).contains(&title.trim().chars().count()) && !title.chars().any(char::is_control);
+    if well_formed { Ok(()) } else { Err(ManageDocumentsError::BadName) }
+}
+
+/// The name inside the object key: characters that every S3 client handles alike. The shown name is the title.
+fn object_name(name: &str) -> String {
+    name.chars().map(|c| if c.is_alphanumeric() || "-_.() ".contains(c) { c } else { '_' }).collect()
+}
+
+/// Percent-encodes everything but unreserved ASCII: object metadata holds ASCII only.
+fn encode_title(title: &str) -> String {
+    title.bytes().fold(String::new(), |mut out, b| {
+        if b.is_ascii_alphanumeric() || b"-_.~".contains(&b) {
+            out.push(char::from(b));
+        } else {
+            use std::fmt::Write as _;
+            let _ = write!(out, "%{b:02X}");
+        }
+        out
+    })
+}
+
+/// Reads what [`encode_title`] wrote; `None` if it is not that.
+pub(crate) fn decode_title(encoded: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(encoded.len());
+    let mut rest = encoded.bytes();
+    while let Some(b) = rest.next() {
+        if b == b'%' {
+            let digit = |b: u8| char::from(b).to_digit(16);
+            let (high, low) = (digit(rest.next()?)?, digit(rest.next()?)?);
+            bytes.push(u8::try_from(high * 16 + low).ok()?);
+        } else {
+            bytes.push(b);
+        }
+    }
+    String::from_utf8(bytes).ok().filter(|t| check_title(t).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn titles_survive_the_metadata(title in "[^\\p{C}]{1,60}") {
+            prop_assume!(check_title(&title).is_ok());
+            prop_assert_eq!(decode_title(&encode_title(&title)), Some(title));
+        }
+
+        #[test]
+        fn decoding_never_panics(text in "\\PC{0,60}") {
+            let _ = decode_title(&text);
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The rules of `ClinChat`, without I/O: what a document, a passage, an answer and an audit event are, the use cases
+//! over them, and the ports those use cases need. Reads no clock and no environment: `now` arrives in [`context::Context`].
+
+pub mod audit;
+pub mod chat;
+pub mod context;
+pub mod documents;
+pub mod fault;
+pub mod ids;
+pub mod objects;
+pub mod retrieval;
+pub mod text;

@@ -1,0 +1,170 @@
+//! Matrix products for a handful of rows, in safe Rust over `pulp`'s run-time choice of vector instructions.
+//!
+//! A query is 10 to 20 word pieces, so the left side has few rows and the time goes into fetching weights. The
+//! weights therefore stay int8 in memory, already in the order in which they are read, and one panel at a time is
+//! widened into a scratch buffer that stays in the first-level cache while every block of rows passes over it.
+#![expect(clippy::inline_always, reason = "only inlined code is compiled for the vector instructions found")]
+
+use std::ops::Range;
+
+use pulp::Simd;
+
+/// Rows of the left side that one tile holds in registers. Six rows of two vectors are twelve accumulators: with two
+/// weights and one broadcast that fills the 16 registers of AVX2, the smallest set that has to be fast.
+const ROWS: usize = 6;
+
+/// Depth of one pass. 192 steps of the widest panel (32 numbers) are 24 KiB: inside any first-level cache of 32 KiB.
+const DEPTH: usize = 192;
+
+/// Columns of a stored panel: two vectors of AVX-512, four of AVX2, eight of NEON. Column counts of stored matrices
+/// and strides of outputs are multiples of it.
+pub const PANEL: usize = 32;
+
+/// The left side of a product, rearranged so that one step of a tile reads `ROWS` neighbouring numbers.
+#[derive(Default)]
+pub struct Rows {
+    count: usize,
+    depth: usize,
+    /// `[block][depth][ROWS]`; the rows missing from the last block are zero.
+    values: Vec<f32>,
+}
+
+impl Rows {
+    /// Takes `count` rows of `depth` numbers, each starting `stride` after the one before.
+    #[inline(always)]
+    pub fn pack(&mut self, source: &[f32], stride: usize, count: usize, depth: usize) {
+        (self.count, self.depth) = (count, depth);
+        self.values.clear();
+        self.values.resize(count.div_ceil(ROWS) * ROWS * depth, 0.0);
+        for (block, values) in self.values.chunks_exact_mut(ROWS * depth).enumerate() {
+            for row in 0..ROWS.min(count - block * ROWS) {
+                let from = &source[(block * ROWS + row) * stride..][..depth];
+                for (step, value) in values.as_chunks_mut::<ROWS>().0.iter_mut().zip(from) {
+                    step[row] = *value;
+                }
+            }
+        }
+    }
+}
+
+/// The right side of a product, which hands out its columns one panel at a time.
+///
+/// A trait and not a closure: a closure cannot be told to inline, and outside the caller it would be compiled for the
+/// smallest instruction set. That was measured: it doubled the time of a query.
+pub trait Right {
+    /// Writes `width` columns from `first` on, for a range of depths, as `[depth][width]`.
+    fn fill(&self, depth: Range<usize>, first: usize, width: usize, panel: &mut [f32]);
+
+    /// The factors of the columns from `first` on, at least one panel of them.
+    fn scales(&self, first: usize) -> &[f32];
+}
+
+/// The scratch panel, allocated once for a forward pass.
+pub struct Panel(Vec<f32>);
+
+impl Panel {
+    pub fn new() -> Self {
+        Self(vec![0.0; DEPTH * PANEL])
+    }
+}
+
+/// An int8 matrix `[depth, columns]`, stored as `[columns / PANEL][depth][PANEL]`, with one scale for each column.
+pub struct QuantisedMatrix {
+    depth: usize,
+    panels: Vec<i8>,
+    scales: Vec<f32>,
+}
+
+impl QuantisedMatrix {
+    /// An empty matrix of this depth; `append` adds columns.
+    pub fn new(depth: usize) -> Self {
+        Self { depth, panels: Vec::new(), scales: Vec::new() }
+    }
+
+    /// Adds the columns of a row-major `[depth, scales.len()]` matrix of two's-complement bytes to the right.
+    pub fn append(&mut self, weights: &[u8], scales: &[f32]) {
+        let columns = scales.len();
+        assert!(columns.is_multiple_of(PANEL) && weights.len() == self.depth * columns);
+        self.panels.reserve_exact(weights.len());
+        for first in (0..columns).step_by(PANEL) {
+            for row in weights.chunks_exact(columns) {
+                self.panels.extend(row[first..first + PANEL].iter().map(|byte| byte.cast_signed()));
+            }
+        }
+        self.scales.extend_from_slice(scales);
+    }
+
+    /// `output += rows * self`; `output` has one row of exactly as many numbers as this matrix has columns.
+    #[inline(always)]
+    pub fn accumulate<S: Simd>(&self, simd: S, rows: &Rows, panel: &mut Panel, output: &mut [f32]) {
+        let columns = self.scales.len();
+        accumulate(simd, rows, self, columns, panel, output, columns);
+    }
+}
+
+impl Right for QuantisedMatrix {
+    #[inline(always)]
+    fn fill(&self, depth: Range<usize>, first: usize, width: usize, panel: &mut [f32]) {
+        let stored = &self.panels[first / PANEL * PANEL * self.depth..][depth.start * PANEL..depth.end * PANEL];
+        let within = first % PANEL;
+        for (step, row) in panel.chunks_exact_mut(width).zip(stored.as_chunks::<PANEL>().0) {
+            for (value, weight) in step.iter_mut().zip(&row[within..within + width]) {
+                *value = f32::from(*weight);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn scales(&self, first: usize) -> &[f32] {
+        &self.scales[first..]
+    }
+}
+
+/// `output[row][column] += scale[column] * sum over depth of rows[row][depth] * right[depth][column]`.
+///
+/// A row of the output is `stride` numbers, of which the first `columns` rounded up to the panel width are written.
+#[inline(always)]
+pub fn accumulate<S: Simd>(
+    simd: S,
+    rows: &Rows,
+    right: &impl Right,
+    columns: usize,
+    panel: &mut Panel,
+    output: &mut [f32],
+    stride: usize,
+) {
+    let width = 2 * S::F32_LANES;
+    for first in (0..columns).step_by(width) {
+        let scales = S::as_simd_f32s(&right.scales(first)[..width]).0;
+        for start in (0..rows.depth).step_by(DEPTH) {
+            let depth = start..rows.depth.min(start + DEPTH);
+            let panel = &mut panel.0[..depth.len() * width];
+            right.fill(depth.clone(), first, width, panel);
+            let weights = S::as_simd_f32s(panel).0.as_chunks::<2>().0;
+            for (block, values) in rows.values.chunks_exact(ROWS * rows.depth).enumerate() {
+                let steps = &values.as_chunks::<ROWS>().0[depth.clone()];
+                let sums = tile(simd, steps, weights);
+                for (row, sums) in sums.iter().enumerate().take(rows.count - block * ROWS) {
+                    let output = &mut output[(block * ROWS + row) * stride + first..][..width];
+                    let output = S::as_mut_simd_f32s(output).0;
+                    output[0] = simd.mul_add_e_f32s(sums[0], scales[0], output[0]);
+                    output[1] = simd.mul_add_e_f32s(sums[1], scales[1], output[1]);
+                }
+            }
+        }
+    }
+}
+
+/// Sums of `ROWS` rows times two vectors of columns.
+#[inline(always)]
+fn tile<S: Simd>(simd: S, steps: &[[f32; ROWS]], weights: &[[S::f32s; 2]]) -> [[S::f32s; 2]; ROWS] {
+    let mut sums = [[simd.splat_f32s(0.0); 2]; ROWS];
+    for (values, weights) in steps.iter().zip(weights) {
+        for (sums, value) in sums.iter_mut().zip(values) {
+            let value = simd.splat_f32s(*value);
+            sums[0] = simd.mul_add_e_f32s(value, weights[0], sums[0]);
+            sums[1] = simd.mul_add_e_f32s(value, weights[1], sums[1]);
+        }
+    }
+    sums
+}

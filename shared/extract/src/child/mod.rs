@@ -1,0 +1,28 @@
+//! Extraction in a process of its own, so that a hostile file ends a child and not the function.
+//!
+//! The child is the same program, started again with one argument; so nothing has to be found or shipped. It limits its
+//! own memory and processor time, has an empty environment and cannot write files. The parent feeds it the document,
+//! reads pages, and ends it when its time is up.
+
+mod parent;
+mod protocol;
+mod work;
+
+pub use parent::{extract_in_child, extract_in_child_with};
+
+/// The argument that makes a program a child.
+const ARGUMENT: &str = "--extract-child";
+
+/// To be called first thing in the `main` of every program that extracts. In a child it does the work and ends the
+/// process; otherwise it returns at once.
+pub fn run_child_if_asked() {
+    if is_child() {
+        std::process::exit(work::run());
+    }
+}
+
+fn is_child() -> bool {
+    std::env::args_os()
+        .nth(1)
+        .is_some_and(|argument| argument == ARGUMENT)
+}

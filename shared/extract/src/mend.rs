@@ -1,0 +1,122 @@
+//! Repairs letters: ligatures, words broken at line ends, composed accents, invisible characters, white space.
+
+use unicode_normalization::UnicodeNormalization;
+
+/// Whether a hyphen at a line's end means that the word goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LineEnds {
+    /// Lines come from typesetting: words are joined again.
+    Typeset,
+    /// Lines come from an author: they stay as they are.
+    Written,
+}
+
+/// The text in NFC, without control and zero-width characters, with single spaces and no blank lines.
+pub(crate) fn mend(text: &str, line_ends: LineEnds) -> String {
+    let visible: String = text.chars().flat_map(Spelled::of).nfc().collect();
+    let mut mended = String::with_capacity(visible.len());
+    for line in visible.split('\n') {
+        let mut words = line.split_whitespace().peekable();
+        if words.peek().is_none() {
+            continue;
+        }
+        if line_ends == LineEnds::Typeset && is_broken_word(&mended, line.trim_start()) {
+            mended.pop();
+        } else if !mended.is_empty() {
+            mended.push('\n');
+        }
+        for (at, word) in words.enumerate() {
+            if at > 0 {
+                mended.push(' ');
+            }
+            mended.push_str(word);
+        }
+    }
+    mended
+}
+
+/// The text on one line, as a table cell or a heading needs it.
+pub(crate) fn mend_line(text: &str) -> String {
+    mend(text, LineEnds::Typeset).replace('\n', " ")
+}
+
+/// `exam-` before `ple`: lower case letters on both sides. `COX-` before `2` and `Non-` before `Hodgkin` keep theirs.
+fn is_broken_word(before: &str, after: &str) -> bool {
+    let mut last = before.chars().rev();
+    matches!(last.next(), Some('-' | '\u{2010}'))
+        && last.next().is_some_and(char::is_lowercase)
+        && after.chars().next().is_some_and(char::is_lowercase)
+}
+
+/// What a character is written as: itself, the letters of a ligature, or nothing.
+enum Spelled {
+    Letters(std::str::Chars<'static>),
+    Same(Option<char>),
+}
+
+impl Spelled {
+    fn of(character: char) -> Self {
+        let letters = match character {
+            '\u{fb00}' => "ff",
+            '\u{fb01}' => "fi",
+            '\u{fb02}' => "fl",
+            '\u{fb03}' => "ffi",
+            '\u{fb04}' => "ffl",
+            '\u{fb05}' | '\u{fb06}' => "st",
+            // What symbol fonts of office programs use for a bullet.
+            '\u{f0b7}' | '\u{f0a7}' | '\u{f076}' | '\u{f0d8}' => "•",
+            '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' | '\n' => "\n",
+            '\t' | '\u{a0}' | '\u{2007}' | '\u{202f}' => " ",
+            '\u{ad}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{2069}'
+            | '\u{feff}' => "",
+            _ if character.is_control() => "",
+            _ => return Self::Same(Some(character)),
+        };
+        Self::Letters(letters.chars())
+    }
+}
+
+impl Iterator for Spelled {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        match self {
+            Self::Letters(letters) => letters.next(),
+            Self::Same(character) => character.take(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ligatures_and_broken_words_are_mended() {
+        assert_eq!(
+            mend("e\u{fb03}cient  dos-\nage", LineEnds::Typeset),
+            "efficient dosage"
+        );
+        assert_eq!(
+            mend("COX-\n2 and Non-\nHodgkin", LineEnds::Typeset),
+            "COX-\n2 and Non-\nHodgkin"
+        );
+        assert_eq!(mend("dos-\nage", LineEnds::Written), "dos-\nage");
+    }
+
+    #[test]
+    fn accents_are_composed_and_invisible_characters_go() {
+        assert_eq!(
+            mend("Me\u{301}nie\u{300}re\u{200b}\u{0}s", LineEnds::Typeset),
+            "Ménières"
+        );
+        assert_eq!(
+            mend("  a \u{a0}\t b \r\n\r\n\n c ", LineEnds::Written),
+            "a b\nc"
+        );
+        assert_eq!(mend_line("two\nlines"), "two lines");
+    }
+}

@@ -1,0 +1,24 @@
+//! DynamoDB, one file per table. Every write that decides something is one conditional write, never read-then-write.
+
+mod audit_table;
+mod documents_table;
+mod item;
+
+pub use audit_table::AuditTable;
+pub use documents_table::DocumentsTable;
+
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use domain::fault::PortError;
+
+/// What an SDK failure means. Carries the service's code, never its message: that may quote a key.
+fn port_error<E: ProvideErrorMetadata>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> PortError {
+    let code = error.code().unwrap_or("no answer").to_owned();
+    match code.as_str() {
+        "ConditionalCheckFailedException" => PortError::Conflict { operation },
+        "ValidationException" | "AccessDeniedException" | "ResourceNotFoundException" | "SerializationException" => {
+            PortError::Unexpected { operation, code }
+        }
+        _ => PortError::Unavailable { operation, code },
+    }
+}

@@ -1,0 +1,159 @@
+//! The registry in memory, with the rules of the real one: a newer event takes over, a repeat waits, a stranger's token fails.
+
+use async_trait::async_trait;
+use domain::documents::index_object::file_name;
+use domain::documents::pages::Format;
+use domain::documents::registry::{
+    Claim, Claimed, Document, DocumentPage, DocumentRegistry, Finish, IndexingRegistry, Progress, Status,
+};
+use domain::fault::PortError;
+use domain::ids::{DocumentId, TenantId};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+#[derive(Clone)]
+struct Row {
+    document: Document,
+    claim: Option<String>,
+}
+
+/// The registry in memory.
+#[derive(Default)]
+pub struct MemoryRegistry(Mutex<BTreeMap<(TenantId, DocumentId), Row>>);
+
+impl MemoryRegistry {
+    fn rows(&self) -> MutexGuard<'_, BTreeMap<(TenantId, DocumentId), Row>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with_claim(&self, claim: &Claim, change: impl FnOnce(&mut Row)) -> Result<(), PortError> {
+        match self.rows().get_mut(&(claim.tenant.clone(), claim.document_id.clone())) {
+            Some(row) if row.claim.as_ref() == Some(&claim.token) => {
+                change(row);
+                Ok(())
+            }
+            _ => Err(PortError::Conflict { operation: "UpdateItem documents" }),
+        }
+    }
+}
+
+#[async_trait]
+impl DocumentRegistry for MemoryRegistry {
+    async fn announce(&self, document: &Document) -> Result<(), PortError> {
+        let row = Row { document: document.clone(), claim: None };
+        self.rows().entry((document.tenant.clone(), document.id.clone())).or_insert(row);
+        Ok(())
+    }
+
+    async fn find(&self, tenant: &TenantId, id: &DocumentId) -> Result<Option<Document>, PortError> {
+        Ok(self.rows().get(&(tenant.clone(), id.clone())).map(|row| row.document.clone()))
+    }
+
+    async fn list(&self, tenant: &TenantId, after: Option<&DocumentId>, limit: u32) -> Result<DocumentPage, PortError> {
+        let rows = self.rows();
+        let mut later = rows.iter().filter(|((t, id), _)| t == tenant && after.is_none_or(|a| id > a));
+        let documents: Vec<Document> = later.by_ref().take(limit as usize).map(|(_, row)| row.document.clone()).collect();
+        let next = later.next().and(documents.last()).map(|d| d.id.clone());
+        Ok(DocumentPage { documents, next })
+    }
+
+    async fn mark_deleting(&self, tenant: &TenantId, id: &DocumentId, now: Timestamp) -> Result<(), PortError> {
+        match self.rows().get_mut(&(tenant.clone(), id.clone())) {
+            Some(row) => {
+                row.document = Document { status: Status::Deleting, reason: None, valid_until: None, updated_at: now, ..row.document.clone() };
+                Ok(())
+            }
+            None => Err(PortError::Conflict { operation: "UpdateItem documents" }),
+        }
+    }
+}
+
+fn new_document(claim: &Claim) -> Document {
+    Document {
+        id: claim.document_id.clone(),
+        tenant: claim.tenant.clone(),
+        key: claim.key.clone(),
+        title: file_name(&claim.key).to_owned(),
+        format: Format::from_name(&claim.key),
+        status: Status::Indexing,
+        reason: None,
+        progress: None,
+        pages: None,
+        chunks: None,
+        size_bytes: None,
+        version: None,
+        searchable_version: None,
+        sequencer: None,
+        uploaded_by: None,
+        created_at: claim.now,
+        updated_at: claim.now,
+        valid_until: None,
+    }
+}
+
+#[async_trait]
+impl IndexingRegistry for MemoryRegistry {
+    async fn claim(&self, claim: &Claim) -> Result<Claimed, PortError> {
+        let mut rows = self.rows();
+        let key = (claim.tenant.clone(), claim.document_id.clone());
+        let before = rows.get(&key).cloned();
+        if let Some(Row { document, claim: held }) = &before
+            && let Some(sequencer) = &document.sequencer
+        {
+            let over = held.is_some() && document.valid_until.is_some_and(|until| until < claim.now);
+            if *sequencer == claim.sequencer && held.is_some() && !over {
+                return Ok(Claimed::Busy);
+            }
+            if *sequencer > claim.sequencer || (*sequencer == claim.sequencer && !over) {
+                return Ok(Claimed::Stale);
+            }
+        }
+        let document = before.as_ref().map_or_else(|| new_document(claim), |row| row.document.clone());
+        let document = Document {
+            status: Status::Indexing,
+            reason: None,
+            progress: None,
+            sequencer: Some(claim.sequencer.clone()),
+            valid_until: Some(claim.until),
+            updated_at: claim.now,
+            ..document
+        };
+        rows.insert(key, Row { document, claim: Some(claim.token.clone()) });
+        Ok(Claimed::Yes(before.map(|row| Box::new(row.document))))
+    }
+
+    async fn progress(&self, claim: &Claim, progress: Progress) -> Result<(), PortError> {
+        self.with_claim(claim, |row| row.document.progress = Some(progress))
+    }
+
+    async fn finish(&self, claim: &Claim, finish: &Finish, now: Timestamp) -> Result<(), PortError> {
+        self.with_claim(claim, |row| {
+            row.claim = None;
+            let document = &mut row.document;
+            (document.valid_until, document.progress, document.updated_at) = (None, None, now);
+            match finish {
+                Finish::Indexed { title, version, pages, chunks, size_bytes } => {
+                    (document.status, document.reason) = (Status::Indexed, None);
+                    document.title.clone_from(title);
+                    document.version = Some(version.clone());
+                    document.searchable_version = Some(version.clone());
+                    (document.pages, document.chunks, document.size_bytes) = (Some(*pages), Some(*chunks), Some(*size_bytes));
+                }
+                Finish::Failed { reason, version, size_bytes } => {
+                    (document.status, document.reason) = (Status::Failed, Some(*reason));
+                    document.version = version.clone().or_else(|| document.version.clone());
+                    document.size_bytes = size_bytes.or(document.size_bytes);
+                }
+                Finish::Deleted => {
+                    (document.status, document.reason, document.searchable_version) = (Status::Deleted, None, None);
+                    (document.pages, document.chunks) = (None, None);
+                }
+            }
+        })
+    }
+
+    async fn release(&self, claim: &Claim) -> Result<(), PortError> {
+        self.with_claim(claim, |row| row.document.valid_until = Some(claim.now - SignedDuration::from_millis(1)))
+    }
+}

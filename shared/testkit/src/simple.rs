@@ -1,0 +1,124 @@
+//! The small fakes: audit trail, ids, clock, embedder, parser.
+
+use async_trait::async_trait;
+use domain::audit::{AuditEvent, AuditLog};
+use domain::context::{Actor, Context, Role};
+use domain::documents::index_object::Extractor;
+use domain::documents::pages::{Block, BlockKind, ExtractedDocument, Page, Reason};
+use domain::fault::PortError;
+use domain::ids::{IdSource, RequestId, SubjectId, TenantId};
+use domain::retrieval::{Embedder, Embedding};
+use domain::text::Analyzer;
+use jiff::Timestamp;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use ulid::Ulid;
+
+/// The audit trail in memory.
+#[derive(Default)]
+pub struct MemoryAuditLog {
+    events: Mutex<Vec<AuditEvent>>,
+    down: AtomicBool,
+}
+
+impl MemoryAuditLog {
+    /// Everything that was appended.
+    pub fn events(&self) -> Vec<AuditEvent> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Makes every append fail.
+    pub fn take_down(&self) {
+        self.down.store(true, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl AuditLog for MemoryAuditLog {
+    async fn append(&self, event: &AuditEvent) -> Result<(), PortError> {
+        if self.down.load(Ordering::SeqCst) {
+            return Err(PortError::Unavailable { operation: "PutItem audit", code: "injected".into() });
+        }
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
+        Ok(())
+    }
+}
+
+/// Ids that count up.
+#[derive(Default)]
+pub struct CountingIds(AtomicU64);
+
+impl IdSource for CountingIds {
+    fn next(&self, now: Timestamp) -> Ulid {
+        let count = self.0.fetch_add(1, Ordering::SeqCst);
+        Ulid::from_parts(u64::try_from(now.as_millisecond()).unwrap_or(0), count.into())
+    }
+}
+
+/// Meaning as a bag of words hashed into 64 places: enough for "the same words are near".
+pub struct WordEmbedder;
+
+impl Embedder for WordEmbedder {
+    fn model_id(&self) -> &'static str {
+        "words-64"
+    }
+
+    fn dimensions(&self) -> usize {
+        64
+    }
+
+    fn embed(&self, text: &str) -> Embedding {
+        let mut vector = vec![0.0_f32; 64];
+        for term in Analyzer::default().terms(text) {
+            let place = term.bytes().fold(7_usize, |h, b| h.wrapping_mul(31).wrapping_add(b.into())) % 64;
+            vector[place] += 1.0;
+        }
+        let length = vector.iter().map(|v| v * v).sum::<f32>().sqrt().max(f32::EPSILON);
+        vector.iter_mut().for_each(|v| *v /= length);
+        Embedding(vector)
+    }
+}
+
+/// A parser that reads every blank-line-separated piece as a paragraph of page 1, or fails as the bytes say (`!encrypted`).
+pub struct FixedExtractor;
+
+#[async_trait]
+impl Extractor for FixedExtractor {
+    async fn extract(&self, bytes: Vec<u8>, _: &str) -> Result<ExtractedDocument, Reason> {
+        let text = String::from_utf8(bytes).map_err(|_| Reason::Unsupported)?;
+        match text.as_str() {
+            "!encrypted" => Err(Reason::Encrypted),
+            "!malformed" => Err(Reason::Malformed),
+            _ => Ok(document_of_paragraphs(&text)),
+        }
+    }
+}
+
+/// A one-page document whose paragraphs are the blank-line-separated pieces of a text.
+pub fn document_of_paragraphs(text: &str) -> ExtractedDocument {
+    let mut page = Page { number: 1, text: String::new(), blocks: Vec::new() };
+    for paragraph in text.split("\n\n").filter(|p| !p.trim().is_empty()) {
+        if !page.text.is_empty() {
+            page.text.push_str("\n\n");
+        }
+        let start = page.text.chars().count();
+        page.text.push_str(paragraph);
+        page.blocks.push(Block { kind: BlockKind::Paragraph, start, end: page.text.chars().count() });
+    }
+    ExtractedDocument { title: None, pages: vec![page] }
+}
+
+/// A Monday morning.
+pub fn fixed_now() -> Timestamp {
+    Timestamp::from_second(1_767_600_000).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// A request of one person of one tenant.
+pub fn context(tenant: &str, roles: &[Role]) -> Context {
+    Context {
+        actor: Actor { subject: SubjectId::parse("person-1").expect("a subject"), roles: roles.to_vec() },
+        tenant: TenantId::parse(tenant).expect("a tenant"),
+        request_id: RequestId::new("request-1"),
+        now: fixed_now(),
+    }
+}
