@@ -26,45 +26,43 @@ class ArtifactError(Exception):
 # ---------------------------------------------------------------- Python packages
 
 
-def venv_python(home: Path) -> Path:
-    return home / "venv" / "bin" / "python"
-
-
-def venv_is_right(home: Path, requirements: Path) -> bool:
+def venv_is_right(venv: Path, requirements: Path) -> bool:
     """Whether the virtual environment holds exactly the pinned packages for this Python."""
     try:
-        return (home / "venv" / "stamp").read_text() == _stamp(requirements) and venv_python(home).exists()
+        return (venv / "stamp").read_text() == _stamp(venv, requirements) and (venv / "bin" / "python").exists()
     except FileNotFoundError:
         return False
 
 
-def make_venv(home: Path, requirements: Path) -> None:
+def make_venv(venv: Path, requirements: Path) -> None:
     """Makes the virtual environment anew. The stamp is written last: an interrupted run is done again."""
     python = usable_python()
-    venv = home / "venv"
     shutil.rmtree(venv, ignore_errors=True)
     made = subprocess.run([python, "-m", "venv", str(venv)], capture_output=True, text=True, check=False)
     if made.returncode != 0:
         raise ArtifactError(f"`{python} -m venv` failed (on Debian and Ubuntu it needs the package python3-venv):\n{made.stdout}{made.stderr}")
-    pip = [str(venv_python(home)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", str(requirements)]
-    if subprocess.run(pip, check=False).returncode != 0:
+    # No dependencies: the file names every package, and pip would ask for a second pin of those that are wanted with extras.
+    pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
+    if subprocess.run([*pip, "-r", str(requirements)], check=False).returncode != 0:
         raise ArtifactError(f"Installing the packages of {requirements.name} failed; pip says why above. It needs the Python package index once.")
-    (venv / "stamp").write_text(_stamp(requirements))
+    (venv / "stamp").write_text(_stamp(venv, requirements))
 
 
-def _stamp(requirements: Path) -> str:
-    return f"{hashlib.sha256(requirements.read_bytes()).hexdigest()} {usable_python()}"
+def _stamp(venv: Path, requirements: Path) -> str:
+    """The packages and the Python below the links: an upgraded system Python would not find what its predecessor installed."""
+    return f"{hashlib.sha256(requirements.read_bytes()).hexdigest()} {os.path.realpath(venv / 'bin' / 'python')}"
 
 
 def usable_python() -> str:
     """This Python if it is new enough, else a newer one from the path."""
     if sys.version_info >= PYTHON_OLDEST:
-        # Inside the virtual environment: the Python that it was made from.
-        return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+        # Inside a virtual environment: the Python that it was made from.
+        return getattr(sys, "_base_executable", sys.executable)
     for minor in range(14, PYTHON_OLDEST[1] - 1, -1):
         found = shutil.which(f"python3.{minor}")
-        if found:
-            return os.path.realpath(found)
+        # Asked, because a version manager may have put a stand-in there that only says what is not installed.
+        if found and subprocess.run([found, "--version"], capture_output=True, check=False).returncode == 0:
+            return found
     raise ArtifactError(f"Python {'.'.join(map(str, PYTHON_OLDEST))} or newer is needed; this is {sys.version.split()[0]}.")
 
 

@@ -21,7 +21,7 @@ import sys
 import time
 import zipfile
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 import boto3
 import botocore.exceptions
@@ -294,7 +294,7 @@ def _template_argument(s3: Any, bucket: str, body: str) -> dict[str, str]:
     return {"TemplateURL": f"{s3.meta.endpoint_url.rstrip('/')}/{bucket}/{key}"}
 
 
-def _find_stack(cloudformation: Any, name: str) -> Optional[dict[str, Any]]:
+def _find_stack(cloudformation: Any, name: str) -> dict[str, Any] | None:
     try:
         stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     except botocore.exceptions.ClientError as error:
@@ -304,7 +304,7 @@ def _find_stack(cloudformation: Any, name: str) -> Optional[dict[str, Any]]:
     return None if stack["StackStatus"] == "DELETE_COMPLETE" else stack
 
 
-def _wait(cloudformation: Any, name: str, done: Callable[[Optional[str]], bool]) -> Optional[str]:
+def _wait(cloudformation: Any, name: str, done: Callable[[str | None], bool]) -> str | None:
     """Polls the stack's status until `done` accepts it (None: there is no such stack)."""
     deadline = time.monotonic() + STACK_SECONDS_MAX
     while True:

@@ -17,7 +17,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 import boto3
 import botocore.exceptions
@@ -375,7 +375,7 @@ class Stack:
         raise FixupError(f"fixups.py cannot evaluate the condition {key}.")
 
 
-def main(stack_name: Optional[str] = None) -> int:
+def main(stack_name: str | None = None) -> int:
     """Fixes the local stack and prints what was done."""
     if "AWS_ENDPOINT_URL" not in os.environ:
         print("AWS_ENDPOINT_URL is not set: this command is for the local AWS only.", file=sys.stderr)

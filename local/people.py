@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
-from typing import Any, Optional
+from typing import Any
 
 import boto3
 
@@ -33,7 +33,7 @@ PEOPLE = {
 }
 
 
-def ensure(session: boto3.Session, user_pool_id: str, known: Optional[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def ensure(session: boto3.Session, user_pool_id: str, known: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
     """Creates who is missing; returns everybody with their password. `known`: what this returned last time for this pool."""
     client = session.client("cognito-idp")
     tenant_of = _tenants(client, user_pool_id)

@@ -21,8 +21,9 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator, Optional
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 PORT_PREFERRED = 4566
@@ -74,7 +75,7 @@ def write_whole(path: Path, text: str, mode: int = 0o600) -> None:
         raise
 
 
-def read_json(path: Path) -> Optional[dict[str, Any]]:
+def read_json(path: Path) -> dict[str, Any] | None:
     """The file's object, or None if there is no (readable) one."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -92,7 +93,9 @@ def lock(path: Path, wait: bool = False) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             file.seek(0)
-            raise ServerError(f"Another run of local/stack.py is at work (process {file.read().strip() or 'unknown'}). Wait for it, or end it.") from None
+            raise ServerError(
+                f"Another run of local/stack.py is at work (process {file.read().strip() or 'unknown'}). Wait for it, or end it."
+            ) from None
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -104,11 +107,13 @@ def lock(path: Path, wait: bool = False) -> Iterator[None]:
 
 def build_of(home: Path) -> str:
     """Changes when the launcher or its packages change: a server of another build is restarted."""
-    digest = hashlib.sha256((HERE / "launcher.py").read_bytes() + (HERE / "requirements.txt").read_bytes() + str(home).encode())
+    digest = hashlib.sha256(str(home).encode())
+    for name in ("launcher.py", "gaps.py", "requirements.txt"):
+        digest.update((HERE / name).read_bytes())
     return digest.hexdigest()
 
 
-def find(home: Path) -> Optional[Server]:
+def find(home: Path) -> Server | None:
     """The server that was started with this home and is still alive."""
     found = read_json(home / "server.json")
     try:
@@ -135,7 +140,7 @@ def is_alive(home: Path, pid: int) -> bool:
     return "launcher.py" in command and str(home) in command
 
 
-def start(home: Path, region: str, auth: bool, keep: bool, port: Optional[int] = None, throw_away: bool = False) -> Server:
+def start(home: Path, region: str, auth: bool, keep: bool, port: int | None = None, throw_away: bool = False) -> Server:
     """Starts the launcher and waits until it answers.
 
     `keep`: load the state of last time, save it on stop. `throw_away`: end when our process dies, and delete `home`.
@@ -239,7 +244,7 @@ def last_lines(home: Path) -> str:
 # ---------------------------------------------------------------- ports
 
 
-def free_port(preferred: Optional[int] = None) -> int:
+def free_port(preferred: int | None = None) -> int:
     """The preferred port, else 4566, else any that the system has free."""
     for port in (preferred, PORT_PREFERRED):
         if port and _is_free(port):
@@ -265,13 +270,13 @@ def _is_free(port: int) -> bool:
         return True
 
 
-def last_port(home: Path) -> Optional[int]:
+def last_port(home: Path) -> int | None:
     """The port that the kept state was made on."""
     found = read_json(home / "port.json") or {}
     return found.get("port")
 
 
-def move_state(home: Path, old: Optional[int], new: int) -> None:
+def move_state(home: Path, old: int | None, new: int) -> None:
     """Queue addresses contain the port: with another port the kept state is rewritten to it."""
     if old is not None and old != new:
         for path in (home / "aws" / "state").glob("*.json"):

@@ -6,6 +6,7 @@
     python3 local/stack.py reset      stop and delete the data
     python3 local/stack.py status     what runs
     python3 local/stack.py build      only build, and put everything where the template looks for it
+    python3 local/stack.py lint-tools install cfn-lint and sam, print where they are
     python3 local/stack.py invoke indexer events/indexer.created.json
     python3 local/stack.py test-stack --with-parent      a throw-away stack for tests
 
@@ -14,7 +15,7 @@ until the command runs again inside the virtual environment that it made. State 
 
     venv/  profiles/local.json  server.json  server.log  port.json  root-key.json  samples.json  lock  aws/{state,s3,tmp}
 
-Order of reading: main, the commands, the steps of `up` in their order, progress.
+Order of reading: main, the commands, the steps of `up` in their order.
 """
 
 from __future__ import annotations
@@ -30,18 +31,19 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from pathlib import Path
-from typing import Any, Callable, Iterator, NoReturn, Optional
+from typing import Any, NoReturn
 
 import artifacts
 import server as emulator
+from progress import Progress
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent
 HOME = PROJECT / ".local"
 PROFILE = HOME / "profiles" / "local.json"
-REQUIREMENTS = HERE / "requirements.txt"
+VENV, REQUIREMENTS = HOME / "venv", HERE / "requirements.txt"
+LINT_VENV, LINT_REQUIREMENTS = HOME / "venv-lint", HERE / "requirements-lint.txt"
 STAGE_PATH = "v1"  # the stage name in the template's API
 SAMPLE_QUESTION = "How soon after recognising sepsis must antibiotics be given?"
 # The commands that need the packages, and how many steps they count aloud.
@@ -74,6 +76,7 @@ def parse_options() -> argparse.Namespace:
     up.add_argument("--no-samples", action="store_true", help="do not index the sample documents")
     commands.add_parser("down", help="stop; the data stays")
     commands.add_parser("reset", help="stop and delete the data")
+    commands.add_parser("lint-tools", help="install cfn-lint and sam; prints the folder of their commands")
     commands.add_parser("status", help="what runs").add_argument("--json", action="store_true")
     invoke = commands.add_parser("invoke", help="call a deployed function with an event file")
     invoke.add_argument("function", help="folder name below functions/")
@@ -96,16 +99,20 @@ def fail(message: str, code: int = 1) -> int:
 
 def enter_venv(steps: int) -> None:
     """Makes the virtual environment if it is not right, and goes on inside it."""
-    is_right = artifacts.venv_is_right(HOME, REQUIREMENTS)
-    if is_right and Path(sys.prefix) == HOME / "venv":
+    is_right = artifacts.venv_is_right(VENV, REQUIREMENTS)
+    if is_right and Path(sys.prefix) == VENV:
         return
     with Progress(steps).step("Python packages", noisy=not is_right):
-        with emulator.lock(HOME / "venv.lock", wait=True):
-            if not artifacts.venv_is_right(HOME, REQUIREMENTS):  # another run may just have made it
-                artifacts.make_venv(HOME, REQUIREMENTS)
+        ensure_venv(VENV, REQUIREMENTS)
     sys.stdout.flush()
-    python = artifacts.venv_python(HOME)
+    python = VENV / "bin" / "python"
     os.execv(python, [str(python), *sys.argv])
+
+
+def ensure_venv(venv: Path, requirements: Path) -> None:
+    with emulator.lock(HOME / "venv.lock", wait=True):
+        if not artifacts.venv_is_right(venv, requirements):  # another run may just have made it
+            artifacts.make_venv(venv, requirements)
 
 
 # ---------------------------------------------------------------- commands
@@ -228,7 +235,23 @@ def _wait_for_parent(ended: threading.Event) -> None:
     ended.set()
 
 
-COMMANDS = {"up": up, "build": build, "down": down, "reset": reset, "status": status, "invoke": invoke, "test-stack": test_stack}
+def lint_tools(_: argparse.Namespace) -> int:
+    """cfn-lint and sam pin other versions of packages that the emulator pins, too: they get an environment of their own."""
+    ensure_venv(LINT_VENV, LINT_REQUIREMENTS)
+    print(LINT_VENV / "bin")
+    return 0
+
+
+COMMANDS = {
+    "up": up,
+    "down": down,
+    "reset": reset,
+    "status": status,
+    "build": build,
+    "invoke": invoke,
+    "lint-tools": lint_tools,
+    "test-stack": test_stack,
+}
 
 
 # ---------------------------------------------------------------- steps
@@ -293,7 +316,11 @@ def aws(server: emulator.Server) -> Any:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(
-        AWS_ENDPOINT_URL=server.endpoint, AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1"
+        AWS_ENDPOINT_URL=server.endpoint,
+        AWS_CONFIG_FILE=os.devnull,
+        AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+        NO_PROXY="127.0.0.1",
+        no_proxy="127.0.0.1",
     )
     return deploy.Session(server.access_key_id, server.secret_access_key, region_name=server.region)
 
@@ -311,7 +338,7 @@ def deploy_stack(server: emulator.Server, home: Path) -> tuple[dict[str, str], s
     return deployed.outputs, f"{deployed.change}, {len(report.applied)} properties fixed up"
 
 
-def make_profile(server: emulator.Server, outputs: dict[str, str], before: Optional[dict[str, Any]]) -> dict[str, Any]:
+def make_profile(server: emulator.Server, outputs: dict[str, str], before: dict[str, Any] | None) -> dict[str, Any]:
     """Everything that a client needs to know about this stack. People keep the passwords that they had `before`."""
     import people
 
@@ -367,41 +394,6 @@ Next      make ask Q="When is a second unit check needed before a transfusion?"
           make down      stop, keep the data
           make reset     stop, delete the data"""
     )
-
-
-# ---------------------------------------------------------------- progress
-
-
-class Progress:
-    """One line for each step: number, name, seconds, a word on what happened. Silent if there are no steps to count."""
-
-    def __init__(self, total: int, done: int = 0) -> None:
-        self.total, self.done = total, done
-        self.terminal = sys.stdout.isatty()
-        self.colour = self.terminal and not os.environ.get("NO_COLOR")
-
-    @contextlib.contextmanager
-    def step(self, name: str, noisy: bool = False) -> Iterator[Callable[[str], None]]:
-        """`noisy`: the step prints lines of its own, so its name comes first, on a line of its own."""
-        self.done += 1
-        said: list[str] = []
-        started = time.monotonic()
-        transient = self.terminal and not noisy
-        if self.total and (noisy or transient):
-            print(f"{self._head(name)} ...", end="" if transient else "\n", flush=True)
-        try:
-            yield said.append
-        except BaseException:
-            if self.total and transient:
-                print(flush=True)
-            raise
-        if self.total:
-            back = "\r\033[K" if transient else ""
-            print(f"{back}{self._head(name)}{time.monotonic() - started:6.1f} s  {', '.join(said)}".rstrip(), flush=True)
-
-    def _head(self, name: str) -> str:
-        number = f"[{self.done}/{self.total}]"
-        return f"\033[36m{number}\033[0m {name:<17}" if self.colour else f"{number} {name:<17}"
 
 
 if __name__ == "__main__":

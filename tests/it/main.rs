@@ -1,1 +1,9 @@
-fn main(){}
+//! The whole-system tests. From the cheapest to the dearest: `tidy` and `template` read files, `functions` sends events
+//! through the handlers with fakes behind them, `local` deploys the template into a local AWS of its own and uses it as
+//! people do.
+
+mod functions;
+mod local;
+mod repository;
+mod template;
+mod tidy;

@@ -8,7 +8,7 @@ pub use config::Config;
 
 use api::{Kind, Problem};
 use domain::audit::AuditLog;
-use domain::chat::extractive::ExtractiveModel;
+use domain::chat::extractive::{CANDIDATES, ExtractiveModel};
 use domain::chat::{Answer, AnswerQuestion, AnswerQuestionError, ChatModel};
 use domain::ids::{IdSource, TenantId};
 use domain::retrieval::{ChunkIndex, Embedder};
@@ -30,7 +30,7 @@ pub struct Chat {
     /// Finds passages.
     pub index: Box<dyn ChunkIndex>,
     /// Places the question in meaning space.
-    pub embedder: Box<dyn Embedder>,
+    pub embedder: Arc<dyn Embedder>,
     /// Writes the answer.
     pub model: Box<dyn ChatModel>,
     /// The audit trail.
@@ -42,12 +42,12 @@ pub struct Chat {
 impl Chat {
     /// The function on AWS.
     pub fn connect(config: &Config, sdk: &aws_types::SdkConfig) -> Result<Self, LoadModelError> {
-        let embedder = MiniLm::load(&config.model_path)?;
+        let embedder = Arc::new(MiniLm::load(&config.model_path)?);
         let bucket = Arc::new(Bucket::new(sdk, config.index_bucket.clone()));
         Ok(Self {
             index: Box::new(SegmentIndex::new(bucket, embed::MODEL_ID.to_owned())),
-            embedder: Box::new(embedder),
-            model: Box::new(ExtractiveModel::default()),
+            embedder: embedder.clone(),
+            model: Box::new(ExtractiveModel::new(embedder, CANDIDATES)),
             audit: Box::new(AuditTable::new(sdk, config.audit_table.clone())),
             ids: Box::new(SystemIds),
         })

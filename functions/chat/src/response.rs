@@ -88,11 +88,7 @@ impl<'a> AnswerBody<'a> {
             unreadable_documents: answer.unreadable.iter().map(domain::ids::DocumentId::as_str).collect(),
             conversation_id: answer.conversation.as_str(),
             model: &answer.model,
-            usage: UsageBody {
-                passages: answer.passages,
-                input_tokens: answer.usage.input,
-                output_tokens: answer.usage.output,
-            },
+            usage: UsageBody { passages: answer.passages, input_tokens: answer.usage.input, output_tokens: answer.usage.output },
             trace_id,
         }
     }

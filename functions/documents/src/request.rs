@@ -9,7 +9,8 @@ use serde::Deserialize;
 /// Rows per page where the caller names no number.
 const LIST_LIMIT: u32 = 50;
 
-const SHAPE: &str = "{\"name\": file name, \"size_bytes\": number, \"sha256\": 64 hexadecimal digits, \"title\"?: text, \"media_type\"?: text}";
+const SHAPE: &str =
+    "{\"name\": file name, \"size_bytes\": number, \"sha256\": 64 hexadecimal digits, \"title\"?: text, \"media_type\"?: text}";
 
 /// Wire form.
 #[derive(Deserialize)]
@@ -36,9 +37,11 @@ pub fn page(request: &Request) -> Result<(Option<DocumentId>, u32), Problem> {
     let after = after.map_err(|error| Problem::new(Kind::BadParameter, error.to_string()))?;
     let limit = match api::query_parameter(request, "limit") {
         None => LIST_LIMIT,
-        Some(text) => text.parse().ok().filter(|limit| (1..=LIST_LIMIT_MAX).contains(limit)).ok_or_else(|| {
-            Problem::new(Kind::BadParameter, format!("limit must be 1 to {LIST_LIMIT_MAX}."))
-        })?,
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|limit| (1..=LIST_LIMIT_MAX).contains(limit))
+            .ok_or_else(|| Problem::new(Kind::BadParameter, format!("limit must be 1 to {LIST_LIMIT_MAX}.")))?,
     };
     Ok((after, limit))
 }

@@ -23,9 +23,10 @@ pub fn context(request: &Request, now: Timestamp) -> Result<Context, Problem> {
     let Some(RequestContext::ApiGatewayV1(gateway)) = request.request_context_ref() else {
         return Err(Problem::new(Kind::Denied, "The request did not come through the API."));
     };
-    let claims = gateway.authorizer.other.get("claims");
+    let claims = gateway.authorizer.fields.get("claims");
     let claim = |name: &str| claims.and_then(|c| c.get(name)).and_then(Value::as_str).unwrap_or("");
-    let subject = SubjectId::parse(claim("sub")).map_err(|_| Problem::new(Kind::Denied, "The token names nobody. Sign in again."))?;
+    let subject =
+        SubjectId::parse(claim("sub")).map_err(|_| Problem::new(Kind::Denied, "The token names nobody. Sign in again."))?;
     let tenant = TenantId::parse(claim("custom:tenant"))
         .map_err(|_| Problem::new(Kind::Denied, "The account belongs to no tenant. An administrator must set it."))?;
     Ok(Context { actor: Actor { subject, roles: roles(claim("cognito:groups")) }, tenant, request_id: request_id(request), now })

@@ -89,9 +89,11 @@ impl Problem {
             Fault::Denied => Self::new(Kind::Denied, detail),
             Fault::Missing => Self::new(Kind::NotFound, detail),
             Fault::Conflict => Self::new(Kind::Conflict, detail),
-            Fault::Limited { retry_after_s } => {
-                Self { kind: Kind::RateLimited, detail: "Try again after the given time.".into(), retry_after_s: Some(retry_after_s) }
-            }
+            Fault::Limited { retry_after_s } => Self {
+                kind: Kind::RateLimited,
+                detail: "Try again after the given time.".into(),
+                retry_after_s: Some(retry_after_s),
+            },
             Fault::Transient => Self {
                 kind: Kind::Unavailable,
                 detail: "Try again in a moment; if it persists, tell the operators the trace id.".into(),
@@ -109,7 +111,13 @@ impl Problem {
     /// The response.
     pub fn into_response(self, trace_id: &str) -> Response<Body> {
         let (name, title, status) = self.kind.parts();
-        let wire = Wire { r#type: format!("urn:clinchat:problem:{name}"), title, status: status.as_u16(), detail: &self.detail, trace_id };
+        let wire = Wire {
+            r#type: format!("urn:clinchat:problem:{name}"),
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            trace_id,
+        };
         let mut response = with_body(status, "application/problem+json", &wire);
         if let Some(seconds) = self.retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
@@ -142,14 +150,24 @@ mod tests {
     fn faults_have_one_table() {
         let status = |fault| Problem::from_fault(fault, Kind::BadBody, "x").into_response("t").status().as_u16();
         assert_eq!(
-            [Fault::Caller, Fault::Denied, Fault::Missing, Fault::Conflict, Fault::Limited { retry_after_s: 3 }, Fault::Transient, Fault::Bug].map(status),
+            [
+                Fault::Caller,
+                Fault::Denied,
+                Fault::Missing,
+                Fault::Conflict,
+                Fault::Limited { retry_after_s: 3 },
+                Fault::Transient,
+                Fault::Bug
+            ]
+            .map(status),
             [400, 403, 404, 409, 429, 503, 500]
         );
     }
 
     #[test]
     fn our_mistakes_leave_without_detail() {
-        let response = Problem::from_fault(Fault::Bug, Kind::BadBody, "GetItem documents returned something unexpected").into_response("t-1");
+        let response = Problem::from_fault(Fault::Bug, Kind::BadBody, "GetItem documents returned something unexpected")
+            .into_response("t-1");
         let Body::Text(body) = response.into_body() else { panic!("not text") };
         assert!(!body.contains("GetItem"), "{body}");
         assert!(body.contains("\"trace_id\":\"t-1\"") && body.contains("urn:clinchat:problem:internal"));

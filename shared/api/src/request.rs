@@ -1,7 +1,7 @@
 //! What was sent: route, parameters, body. Parsed once, here.
 
-use crate::problem::{Kind, Problem};
 use crate::BODY_BYTES_MAX;
+use crate::problem::{Kind, Problem};
 use lambda_http::http::header;
 use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt as _};
@@ -38,7 +38,10 @@ pub fn decode<T: DeserializeOwned>(request: &Request, shape: &'static str) -> Re
         return Err(Problem::new(Kind::BodyTooLarge, format!("The body may have {BODY_BYTES_MAX} bytes.")));
     }
     serde_json::from_slice(body).map_err(|error| {
-        Problem::new(Kind::BadBody, format!("Expected {shape}; it goes wrong at line {}, column {}.", error.line(), error.column()))
+        Problem::new(
+            Kind::BadBody,
+            format!("Expected {shape}; it goes wrong at line {}, column {}.", error.line(), error.column()),
+        )
     })
 }
 
@@ -55,7 +58,8 @@ mod tests {
     }
 
     fn send(media_type: &str, body: &str) -> Result<Ask, Problem> {
-        let request = lambda_http::http::Request::builder().header(header::CONTENT_TYPE, media_type).body(Body::from(body)).unwrap();
+        let request =
+            lambda_http::http::Request::builder().header(header::CONTENT_TYPE, media_type).body(Body::from(body)).unwrap();
         decode(&request, "{question}")
     }
 

@@ -97,5 +97,6 @@ pub trait LinkSigner: Send + Sync {
     async fn upload_link(&self, key: &str, terms: &UploadTerms) -> Result<Link, PortError>;
 
     /// A short-lived link to one version of an object, to be shown under this file name.
-    async fn content_link(&self, key: &str, version_id: Option<&str>, file_name: &str, expires_s: u32) -> Result<Link, PortError>;
+    async fn content_link(&self, key: &str, version_id: Option<&str>, file_name: &str, expires_s: u32)
+    -> Result<Link, PortError>;
 }

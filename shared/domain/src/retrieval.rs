@@ -11,6 +11,13 @@ use std::ops::Range;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embedding(pub Vec<f32>);
 
+impl Embedding {
+    /// The cosine with another vector of unit length, -1 to 1.
+    pub fn cosine(&self, other: &Self) -> f32 {
+        self.0.iter().zip(&other.0).map(|(a, b)| a * b).sum()
+    }
+}
+
 /// Turns text into vectors, in process: no text leaves the account for this.
 pub trait Embedder: Send + Sync {
     /// Which model this is. Vectors of different models are never compared.

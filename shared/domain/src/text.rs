@@ -2,16 +2,18 @@
 //! they agree on what a term is.
 
 use rust_stemmers::{Algorithm, Stemmer};
+use std::fmt::Write as _;
 use std::ops::Range;
 
 /// English words that carry no meaning of their own in a question or a passage. Negations stay: they change an answer.
 const STOP_WORDS: &[&str] = &[
-    "a", "about", "after", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "because", "been", "before", "being", "but", "by",
-    "can", "could", "did", "do", "does", "doing", "for", "from", "had", "has", "have", "having", "he", "her", "here", "hers", "him", "his", "how",
-    "i", "if", "in", "into", "is", "it", "its", "just", "let", "me", "more", "most", "my", "of", "on", "or", "other", "our", "ours", "please",
-    "shall", "she", "should", "so", "some", "such", "tell", "than", "that", "the", "their", "theirs", "them", "then", "there", "these", "they",
-    "this", "those", "to", "too", "up", "us", "very", "was", "we", "were", "what", "when", "where", "which", "while", "who", "whom", "whose",
-    "why", "will", "with", "would", "you", "your", "yours",
+    "a", "about", "after", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "because", "been", "before",
+    "being", "but", "by", "can", "could", "did", "do", "does", "doing", "for", "from", "had", "has", "have", "having", "he",
+    "her", "here", "hers", "him", "his", "how", "i", "if", "in", "into", "is", "it", "its", "just", "let", "me", "more", "most",
+    "my", "of", "on", "or", "other", "our", "ours", "please", "shall", "she", "should", "so", "some", "such", "tell", "than",
+    "that", "the", "their", "theirs", "them", "then", "there", "these", "they", "this", "those", "to", "too", "up", "us", "very",
+    "was", "we", "were", "what", "when", "where", "which", "while", "who", "whom", "whose", "why", "will", "with", "would",
+    "you", "your", "yours",
 ];
 
 /// Whether a lower-case word is in the stop list.
@@ -28,8 +30,9 @@ fn for_each_word(text: &str, mut visit: impl FnMut(&str)) {
             word.extend(c.to_lowercase());
             continue;
         }
-        let inside_number =
-            (c == '.' || c == ',') && word.ends_with(|p: char| p.is_ascii_digit()) && chars.peek().is_some_and(char::is_ascii_digit);
+        let inside_number = (c == '.' || c == ',')
+            && word.ends_with(|p: char| p.is_ascii_digit())
+            && chars.peek().is_some_and(char::is_ascii_digit);
         if inside_number {
             if c == '.' {
                 word.push('.');
@@ -74,6 +77,14 @@ impl Analyzer {
     }
 }
 
+/// Bytes as lower-case hexadecimal digits.
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 /// How many words a text has.
 pub fn count_words(text: &str) -> usize {
     text.split_whitespace().count()
@@ -81,8 +92,8 @@ pub fn count_words(text: &str) -> usize {
 
 /// Abbreviations whose full stop does not end a sentence, in lower case and without it.
 const ABBREVIATIONS: &[&str] = &[
-    "approx", "ca", "cf", "co", "dept", "dr", "e.g", "eg", "esp", "etc", "ext", "fig", "hr", "hrs", "i.e", "ie", "incl", "max", "min", "mr", "mrs",
-    "ms", "no", "nos", "p", "pp", "prof", "ref", "sec", "st", "tab", "vol", "vs",
+    "approx", "ca", "cf", "co", "dept", "dr", "e.g", "eg", "esp", "etc", "ext", "fig", "hr", "hrs", "i.e", "ie", "incl", "max",
+    "min", "mr", "mrs", "ms", "no", "nos", "p", "pp", "prof", "ref", "sec", "st", "tab", "vol", "vs",
 ];
 
 /// The sentences of a text as byte ranges, trimmed, in order. A line break always ends one: blocks are joined by it.
@@ -95,7 +106,9 @@ pub fn sentences(text: &str) -> Vec<Range<usize>> {
         let ends = match c {
             '\n' => true,
             '!' | '?' | '。' => chars.peek().is_none_or(|(_, next)| next.is_whitespace()),
-            '.' => chars.peek().is_none_or(|(_, next)| next.is_whitespace()) && stop_ends_sentence(&text[start..at], &text[end..]),
+            '.' => {
+                chars.peek().is_none_or(|(_, next)| next.is_whitespace()) && stop_ends_sentence(&text[start..at], &text[end..])
+            }
             _ => false,
         };
         if ends {

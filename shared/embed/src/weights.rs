@@ -4,7 +4,7 @@
 use std::io::Read;
 
 use crate::format::{LoadModelError, TensorReader};
-use crate::product::QuantisedMatrix;
+use crate::product::{QuantisedMatrix, panel_width};
 use crate::tokenizer::Tokenizer;
 use crate::{DIMENSIONS, MODEL_ID};
 
@@ -111,7 +111,7 @@ fn linear<R: Read>(
     inputs: usize,
     outputs: usize,
 ) -> Result<Linear, LoadModelError> {
-    let mut linear = Linear { matrix: QuantisedMatrix::new(inputs), bias: Vec::new() };
+    let mut linear = Linear { matrix: QuantisedMatrix::new(inputs, panel_width()), bias: Vec::new() };
     for name in names {
         let weights = tensors.i8s(&format!("{name}.weight"), &[inputs, outputs])?;
         let scales = tensors.f32s(&format!("{name}.scale"), &[outputs])?;

@@ -28,18 +28,11 @@ fn separator(text: &str) -> char {
             '"' => is_quoted = !is_quoted,
             '\n' if !is_quoted => break,
             _ if is_quoted => {}
-            _ => counts
-                .iter_mut()
-                .filter(|(candidate, _)| *candidate == character)
-                .for_each(|(_, count)| *count += 1),
+            _ => counts.iter_mut().filter(|(candidate, _)| *candidate == character).for_each(|(_, count)| *count += 1),
         }
     }
     // The first of equals: a comma, unless another one is there more often.
-    counts
-        .iter()
-        .rev()
-        .max_by_key(|(_, count)| *count)
-        .map_or(',', |(candidate, _)| *candidate)
+    counts.iter().rev().max_by_key(|(_, count)| *count).map_or(',', |(candidate, _)| *candidate)
 }
 
 fn records(text: &str, separator: char) -> Vec<Vec<String>> {
@@ -76,16 +69,9 @@ mod tests {
     #[test]
     fn rows_keep_quoted_separators_and_line_ends() {
         let text = "drug;dose\r\n\"a; b\";\"5 \"\"mg\"\"\nnightly\"\r\n\r\nc;";
-        let page = extract(text, &Limits::default(), &mut |_, _| {})
-            .unwrap()
-            .pages
-            .remove(0);
+        let page = extract(text, &Limits::default(), &mut |_, _| {}).unwrap().pages.remove(0);
         assert_eq!(page.text, "drug | dose\n\na; b | 5 \"mg\" nightly\n\nc |");
-        let headers: Vec<_> = page
-            .blocks
-            .iter()
-            .map(|block| block.kind == BlockKind::TableRow { header: true })
-            .collect();
+        let headers: Vec<_> = page.blocks.iter().map(|block| block.kind == BlockKind::TableRow { header: true }).collect();
         assert_eq!(headers, [true, false, false]);
     }
 

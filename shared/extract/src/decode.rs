@@ -21,20 +21,13 @@ pub(crate) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, ExtractError> {
             Err(_) => guessed(bytes),
         },
     };
-    if is_readable(&text) {
-        Ok(text)
-    } else {
-        Err(ExtractError::new(Reason::Unsupported, Detail::NotText))
-    }
+    if is_readable(&text) { Ok(text) } else { Err(ExtractError::new(Reason::Unsupported, Detail::NotText)) }
 }
 
 fn guessed(bytes: &[u8]) -> Cow<'_, str> {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
     detector.feed(bytes, true);
-    detector
-        .guess(None, Utf8Detection::Allow)
-        .decode_without_bom_handling(bytes)
-        .0
+    detector.guess(None, Utf8Detection::Allow).decode_without_bom_handling(bytes).0
 }
 
 fn is_readable(text: &str) -> bool {
@@ -71,11 +64,7 @@ mod tests {
 
     #[test]
     fn what_is_not_text_is_refused() {
-        for bytes in [
-            &b"\x7fELF\x02\x01\x01\0\0\0"[..],
-            b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
-            b"\x01\x02\x03\x04",
-        ] {
+        for bytes in [&b"\x7fELF\x02\x01\x01\0\0\0"[..], b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"\x01\x02\x03\x04"] {
             assert_eq!(text(bytes).unwrap_err().reason, Reason::Unsupported);
         }
     }

@@ -28,34 +28,19 @@ pub(crate) fn extract(
         _ => ExtractError::new(Reason::Malformed, Detail::Parser),
     })?;
     let mut drafts = Vec::new();
-    for block in document
-        .sections
-        .iter()
-        .flat_map(|section| &section.content)
-    {
+    for block in document.sections.iter().flat_map(|section| &section.content) {
         match block {
             Block::Paragraph(paragraph) => drafts.extend(draft(paragraph)),
             Block::Table(table) => push_table(table, 0, &mut drafts),
             Block::Note { label, content } => {
                 let text = content.iter().map(text).collect::<Vec<_>>().join("\n");
-                drafts.push(Draft::paragraph(mend(
-                    &format!("[{label}] {text}"),
-                    LineEnds::Written,
-                )));
+                drafts.push(Draft::paragraph(mend(&format!("[{label}] {text}"), LineEnds::Written)));
             }
-            Block::Image {
-                alt_text: Some(text),
-                ..
-            } => drafts.push(Draft::paragraph(mend_line(text))),
+            Block::Image { alt_text: Some(text), .. } => drafts.push(Draft::paragraph(mend_line(text))),
             Block::Image { .. } | Block::PageBreak | Block::SectionBreak => {}
         }
     }
-    let title = document
-        .metadata
-        .title
-        .as_deref()
-        .map(mend_line)
-        .filter(|title| !title.is_empty());
+    let title = document.metadata.title.as_deref().map(mend_line).filter(|title| !title.is_empty());
     single_page(title, &drafts, limits, progress)
 }
 
@@ -65,35 +50,20 @@ fn draft(paragraph: &Paragraph) -> Option<Draft> {
         return None;
     }
     if paragraph.heading.is_heading() {
-        return Some(Draft::heading(
-            paragraph.heading.level(),
-            text.replace('\n', " "),
-        ));
+        return Some(Draft::heading(paragraph.heading.level(), text.replace('\n', " ")));
     }
-    Some(
-        match paragraph
-            .list_info
-            .as_ref()
-            .map(|list| (list.list_type, list.number))
-        {
-            Some((ListType::Bullet, _)) => Draft::list_item(format!("• {text}")),
-            Some((ListType::Numbered, Some(number))) => {
-                Draft::list_item(format!("{number}. {text}"))
-            }
-            Some((ListType::Numbered, None)) => Draft::list_item(text),
-            Some((ListType::None, _)) | None => Draft::paragraph(text),
-        },
-    )
+    Some(match paragraph.list_info.as_ref().map(|list| (list.list_type, list.number)) {
+        Some((ListType::Bullet, _)) => Draft::list_item(format!("• {text}")),
+        Some((ListType::Numbered, Some(number))) => Draft::list_item(format!("{number}. {text}")),
+        Some((ListType::Numbered, None)) => Draft::list_item(text),
+        Some((ListType::None, _)) | None => Draft::paragraph(text),
+    })
 }
 
 /// What a reader sees: deleted text is gone, notes and breaks are marked.
 fn text(paragraph: &Paragraph) -> String {
     let mut text = String::new();
-    for run in paragraph
-        .runs
-        .iter()
-        .filter(|run| run.revision != RevisionType::Deleted)
-    {
+    for run in paragraph.runs.iter().filter(|run| run.revision != RevisionType::Deleted) {
         text.push_str(&run.text);
         if let Some(label) = &run.note {
             text.extend(["[", label, "]"]);
@@ -102,11 +72,7 @@ fn text(paragraph: &Paragraph) -> String {
             text.push('\n');
         }
     }
-    for alt_text in paragraph
-        .images
-        .iter()
-        .filter_map(|image| image.alt_text.as_deref())
-    {
+    for alt_text in paragraph.images.iter().filter_map(|image| image.alt_text.as_deref()) {
         text.push('\n');
         text.push_str(alt_text);
     }
@@ -125,12 +91,7 @@ fn push_table(table: &Table, depth: usize, drafts: &mut Vec<Draft>) {
     };
     drafts.extend(table_rows(table.rows.iter().zip(&columns).map(row)));
     if depth < TABLE_DEPTH_MAX {
-        for nested in table
-            .rows
-            .iter()
-            .flat_map(|row| &row.cells)
-            .flat_map(|cell| &cell.nested_tables)
-        {
+        for nested in table.rows.iter().flat_map(|row| &row.cells).flat_map(|cell| &cell.nested_tables) {
             push_table(nested, depth + 1, drafts);
         }
     }

@@ -14,35 +14,21 @@ pub(crate) struct Draft {
 
 impl Draft {
     pub fn paragraph(text: impl Into<String>) -> Self {
-        Self {
-            kind: BlockKind::Paragraph,
-            text: text.into(),
-        }
+        Self { kind: BlockKind::Paragraph, text: text.into() }
     }
 
     pub fn heading(level: u8, text: impl Into<String>) -> Self {
-        Self {
-            kind: BlockKind::Heading {
-                level: level.clamp(1, 6),
-            },
-            text: text.into(),
-        }
+        Self { kind: BlockKind::Heading { level: level.clamp(1, 6) }, text: text.into() }
     }
 
     pub fn list_item(text: impl Into<String>) -> Self {
-        Self {
-            kind: BlockKind::ListItem,
-            text: text.into(),
-        }
+        Self { kind: BlockKind::ListItem, text: text.into() }
     }
 }
 
 /// The rows of a table as blocks; the first row with content is the header. A table of one column is paragraphs.
 pub(crate) fn table_rows(rows: impl IntoIterator<Item = Vec<String>>) -> Vec<Draft> {
-    let rows: Vec<_> = rows
-        .into_iter()
-        .filter(|cells| cells.iter().any(|cell| !cell.is_empty()))
-        .collect();
+    let rows: Vec<_> = rows.into_iter().filter(|cells| cells.iter().any(|cell| !cell.is_empty())).collect();
     if rows.iter().all(|cells| cells.len() < 2) {
         return rows.into_iter().flatten().map(Draft::paragraph).collect();
     }
@@ -50,29 +36,18 @@ pub(crate) fn table_rows(rows: impl IntoIterator<Item = Vec<String>>) -> Vec<Dra
         let mut text = String::new();
         for (column, cell) in cells.iter().enumerate() {
             if column > 0 {
-                text.push_str(if text.ends_with(' ') || text.is_empty() {
-                    "| "
-                } else {
-                    " | "
-                });
+                text.push_str(if text.ends_with(' ') || text.is_empty() { "| " } else { " | " });
             }
             text.push_str(cell);
         }
-        Draft {
-            kind: BlockKind::TableRow { header: at == 0 },
-            text: text.trim_end().to_owned(),
-        }
+        Draft { kind: BlockKind::TableRow { header: at == 0 }, text: text.trim_end().to_owned() }
     };
     rows.into_iter().enumerate().map(row).collect()
 }
 
 /// Gives each block its place: a page's text is its blocks with a blank line between them.
 pub(crate) fn page(number: u32, drafts: &[Draft]) -> Page {
-    let mut page = Page {
-        number,
-        text: String::new(),
-        blocks: Vec::with_capacity(drafts.len()),
-    };
+    let mut page = Page { number, text: String::new(), blocks: Vec::with_capacity(drafts.len()) };
     let mut at = 0;
     for draft in drafts.iter().filter(|draft| !draft.text.trim().is_empty()) {
         if at > 0 {
@@ -81,11 +56,7 @@ pub(crate) fn page(number: u32, drafts: &[Draft]) -> Page {
         }
         let end = at + draft.text.chars().count();
         page.text.push_str(&draft.text);
-        page.blocks.push(Block {
-            kind: draft.kind,
-            start: at,
-            end,
-        });
+        page.blocks.push(Block { kind: draft.kind, start: at, end });
         at = end;
     }
     page
@@ -107,26 +78,18 @@ pub(crate) fn single_page(
     }
     progress(1, 1);
     let title = title.or_else(|| first_heading(drafts));
-    Ok(ExtractedDocument {
-        title,
-        pages: vec![page],
-    })
+    Ok(ExtractedDocument { title, pages: vec![page] })
 }
 
 /// The first heading of the highest level within the beginning of the document.
 pub(crate) fn first_heading<'a>(drafts: impl IntoIterator<Item = &'a Draft>) -> Option<String> {
     /// A title stands at the top; further down a heading is one of a section.
     const TITLE_WITHIN_BLOCKS: usize = 8;
-    let headings = drafts
-        .into_iter()
-        .take(TITLE_WITHIN_BLOCKS)
-        .filter_map(|draft| match draft.kind {
-            BlockKind::Heading { level } => Some((level, draft)),
-            _ => None,
-        });
-    headings
-        .min_by_key(|(level, _)| *level)
-        .map(|(_, draft)| draft.text.replace('\n', " "))
+    let headings = drafts.into_iter().take(TITLE_WITHIN_BLOCKS).filter_map(|draft| match draft.kind {
+        BlockKind::Heading { level } => Some((level, draft)),
+        _ => None,
+    });
+    headings.min_by_key(|(level, _)| *level).map(|(_, draft)| draft.text.replace('\n', " "))
 }
 
 /// Counts what a document has come to, so that one which unfolds without end is stopped.
@@ -139,10 +102,7 @@ pub(crate) struct Tally {
 impl Tally {
     pub fn add(&mut self, drafts: &[Draft], limits: &Limits) -> Result<(), ExtractError> {
         self.blocks += drafts.len();
-        self.text_bytes += drafts
-            .iter()
-            .map(|draft| draft.text.len() + 2)
-            .sum::<usize>();
+        self.text_bytes += drafts.iter().map(|draft| draft.text.len() + 2).sum::<usize>();
         if self.text_bytes > limits.text_bytes_max {
             return Err(ExtractError::new(Reason::TooLarge, Detail::TextBytes));
         }
@@ -159,69 +119,27 @@ mod tests {
 
     #[test]
     fn blocks_are_placed_by_code_points_with_blank_lines_between() {
-        let page = page(
-            3,
-            &[
-                Draft::heading(1, "Ärzte"),
-                Draft::paragraph(" "),
-                Draft::paragraph("Fieber 39 °C"),
-            ],
-        );
+        let page = page(3, &[Draft::heading(1, "Ärzte"), Draft::paragraph(" "), Draft::paragraph("Fieber 39 °C")]);
         assert_eq!(page.text, "Ärzte\n\nFieber 39 °C");
-        let ranges: Vec<_> = page
-            .blocks
-            .iter()
-            .map(|block| (block.start, block.end))
-            .collect();
+        let ranges: Vec<_> = page.blocks.iter().map(|block| (block.start, block.end)).collect();
         assert_eq!(ranges, [(0, 5), (7, 19)]);
     }
 
     #[test]
     fn a_table_keeps_its_empty_cells() {
-        let cells = |row: &[&str]| {
-            row.iter()
-                .map(|cell| (*cell).to_owned())
-                .collect::<Vec<_>>()
-        };
-        let rows = table_rows([
-            cells(&["", ""]),
-            cells(&["Drug", "", "Dose"]),
-            cells(&["", "b", ""]),
-        ]);
-        assert_eq!(
-            rows[0],
-            Draft {
-                kind: BlockKind::TableRow { header: true },
-                text: "Drug | | Dose".into()
-            }
-        );
-        assert_eq!(
-            rows[1],
-            Draft {
-                kind: BlockKind::TableRow { header: false },
-                text: "| b |".into()
-            }
-        );
+        let cells = |row: &[&str]| row.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
+        let rows = table_rows([cells(&["", ""]), cells(&["Drug", "", "Dose"]), cells(&["", "b", ""])]);
+        assert_eq!(rows[0], Draft { kind: BlockKind::TableRow { header: true }, text: "Drug | | Dose".into() });
+        assert_eq!(rows[1], Draft { kind: BlockKind::TableRow { header: false }, text: "| b |".into() });
         assert_eq!(table_rows([cells(&["only"])]), [Draft::paragraph("only")]);
     }
 
     #[test]
     fn what_unfolds_without_end_is_stopped() {
-        let limits = Limits {
-            text_bytes_max: 10,
-            blocks_max: 3,
-            ..Limits::default()
-        };
-        let add = |drafts: &[Draft]| {
-            Tally::default()
-                .add(drafts, &limits)
-                .map_err(|error| error.detail)
-        };
+        let limits = Limits { text_bytes_max: 10, blocks_max: 3, ..Limits::default() };
+        let add = |drafts: &[Draft]| Tally::default().add(drafts, &limits).map_err(|error| error.detail);
         assert_eq!(add(&[Draft::paragraph("12345678")]), Ok(()));
-        assert_eq!(
-            add(&[Draft::paragraph("123456789")]),
-            Err(Detail::TextBytes)
-        );
+        assert_eq!(add(&[Draft::paragraph("123456789")]), Err(Detail::TextBytes));
         assert_eq!(add(&vec![Draft::paragraph(""); 4]), Err(Detail::Blocks));
     }
 }

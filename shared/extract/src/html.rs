@@ -15,8 +15,8 @@ use crate::mend::mend_line;
 
 /// Elements whose content is not the document: code, controls, and what surrounds the text on a web page.
 const SKIPPED: &[&str] = &[
-    "script", "style", "noscript", "template", "nav", "title", "svg", "canvas", "iframe", "object",
-    "button", "select", "textarea", "video", "audio",
+    "script", "style", "noscript", "template", "nav", "title", "svg", "canvas", "iframe", "object", "button", "select",
+    "textarea", "video", "audio",
 ];
 /// Ends a cell, begins a row: separators that survive until the table is written, and that no text has.
 const CELL_END: char = '\u{1f}';
@@ -33,9 +33,7 @@ static CONVERTER: LazyLock<HtmlToMarkdown> = LazyLock::new(|| {
 });
 
 /// Handles an element by rewriting what its children became.
-fn rewritten(
-    rewrite: fn(&str) -> String,
-) -> impl Fn(&dyn Handlers, Element) -> Option<HandlerResult> + Send + Sync {
+fn rewritten(rewrite: fn(&str) -> String) -> impl Fn(&dyn Handlers, Element) -> Option<HandlerResult> + Send + Sync {
     move |handlers, element| Some(rewrite(&handlers.walk_children(element.node).content).into())
 }
 
@@ -45,9 +43,7 @@ pub(crate) fn extract(
     progress: &mut dyn FnMut(u32, u32),
 ) -> Result<ExtractedDocument, ExtractError> {
     let html = html.replace([CELL_END, ROW_START], "");
-    let markdown = CONVERTER
-        .convert(&html)
-        .map_err(|_| ExtractError::new(Reason::Malformed, Detail::Parser))?;
+    let markdown = CONVERTER.convert(&html).map_err(|_| ExtractError::new(Reason::Malformed, Detail::Parser))?;
     single_page(title(&html), &blocks(&markdown), limits, progress)
 }
 
@@ -115,10 +111,7 @@ mod tests {
              <h1>Sepsis</h1><script>alert(1)</script><p>Give <b>fluids</b> if MAP &lt; 65.</p><ul><li>one<li>two</ul></body></html>",
         );
         assert_eq!(document.title.as_deref(), Some("Sepsis & shock"));
-        assert_eq!(
-            document.pages[0].text,
-            "Sepsis\n\nGive fluids if MAP < 65.\n\n• one\n\n• two"
-        );
+        assert_eq!(document.pages[0].text, "Sepsis\n\nGive fluids if MAP < 65.\n\n• one\n\n• two");
     }
 
     #[test]
@@ -135,12 +128,7 @@ mod tests {
 
     #[test]
     fn a_page_without_text_is_empty() {
-        let error = extract(
-            "<html><script>x</script></html>",
-            &Limits::default(),
-            &mut |_, _| {},
-        )
-        .unwrap_err();
+        let error = extract("<html><script>x</script></html>", &Limits::default(), &mut |_, _| {}).unwrap_err();
         assert_eq!(error.reason, Reason::Empty);
     }
 }

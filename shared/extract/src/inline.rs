@@ -2,10 +2,9 @@
 
 /// HTML tags that authors put into Markdown. Anything else in angle brackets is content: `<5 mg and >2 mg`.
 const TAGS: &[&str] = &[
-    "a", "abbr", "b", "br", "code", "dd", "del", "details", "div", "dl", "dt", "em", "font", "h1",
-    "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "ins", "kbd", "li", "mark", "ol", "p", "s",
-    "small", "span", "strong", "sub", "summary", "sup", "table", "tbody", "td", "th", "thead",
-    "tr", "u", "ul",
+    "a", "abbr", "b", "br", "code", "dd", "del", "details", "div", "dl", "dt", "em", "font", "h1", "h2", "h3", "h4", "h5", "h6",
+    "hr", "i", "img", "ins", "kbd", "li", "mark", "ol", "p", "s", "small", "span", "strong", "sub", "summary", "sup", "table",
+    "tbody", "td", "th", "thead", "tr", "u", "ul",
 ];
 /// The longest bracket, tag or entity that is looked for; beyond it the mark is taken as a character. Keeps reading linear.
 const LOOK_AHEAD_BYTES: usize = 4096;
@@ -18,9 +17,7 @@ pub(crate) fn plain(source: &str) -> String {
         rest = match first {
             '\\' => escaped(rest, &mut out),
             '`' => code(rest, &mut out),
-            '!' if rest.starts_with("![") => {
-                link(&rest[1..], &mut out).unwrap_or_else(|| take(rest, &mut out))
-            }
+            '!' if rest.starts_with("![") => link(&rest[1..], &mut out).unwrap_or_else(|| take(rest, &mut out)),
             '[' => link(rest, &mut out).unwrap_or_else(|| take(rest, &mut out)),
             '<' => tag(rest, &mut out).unwrap_or_else(|| take(rest, &mut out)),
             '&' => entity(rest, &mut out).unwrap_or_else(|| take(rest, &mut out)),
@@ -92,10 +89,7 @@ fn link<'a>(rest: &'a str, out: &mut Visible) -> Option<&'a str> {
     };
     // One level is enough: images inside links.
     let label = &rest[1..label_end];
-    let label = label
-        .strip_prefix("![")
-        .and_then(|image| image.split_once(']'))
-        .map_or(label, |(text, _)| text);
+    let label = label.strip_prefix("![").and_then(|image| image.split_once(']')).map_or(label, |(text, _)| text);
     out.text.push_str(label);
     Some(&after[target_end + 1..])
 }
@@ -125,25 +119,16 @@ fn tag<'a>(rest: &'a str, out: &mut Visible) -> Option<&'a str> {
     let end = within(rest).find('>')?;
     let inside = &rest[1..end];
     let after = &rest[end + 1..];
-    if inside.starts_with("http://")
-        || inside.starts_with("https://")
-        || inside.starts_with("mailto:")
-    {
+    if inside.starts_with("http://") || inside.starts_with("https://") || inside.starts_with("mailto:") {
         out.text.push_str(inside);
         return Some(after);
     }
     let name = inside.trim_start_matches('/');
-    let name = name
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .next()?
-        .to_ascii_lowercase();
+    let name = name.split(|c: char| !c.is_ascii_alphanumeric()).next()?.to_ascii_lowercase();
     if !TAGS.contains(&name.as_str()) {
         return None;
     }
-    if matches!(
-        name.as_str(),
-        "br" | "p" | "div" | "li" | "td" | "th" | "tr"
-    ) {
+    if matches!(name.as_str(), "br" | "p" | "div" | "li" | "td" | "th" | "tr") {
         out.text.push(' ');
     }
     Some(after)
@@ -152,10 +137,7 @@ fn tag<'a>(rest: &'a str, out: &mut Visible) -> Option<&'a str> {
 fn entity<'a>(rest: &'a str, out: &mut Visible) -> Option<&'a str> {
     /// The longest entity that is known, `&#x10ffff;`.
     const ENTITY_BYTES: usize = 10;
-    let end = rest
-        .bytes()
-        .take(ENTITY_BYTES)
-        .position(|byte| byte == b';')?;
+    let end = rest.bytes().take(ENTITY_BYTES).position(|byte| byte == b';')?;
     let character = match &rest[1..end] {
         "amp" => '&',
         "lt" => '<',
@@ -172,9 +154,7 @@ fn entity<'a>(rest: &'a str, out: &mut Visible) -> Option<&'a str> {
         "ge" => '≥',
         number => {
             let number = number.strip_prefix('#')?;
-            let code = number
-                .strip_prefix(['x', 'X'])
-                .map_or_else(|| number.parse(), |hex| u32::from_str_radix(hex, 16));
+            let code = number.strip_prefix(['x', 'X']).map_or_else(|| number.parse(), |hex| u32::from_str_radix(hex, 16));
             char::from_u32(code.ok()?)?
         }
     };
@@ -195,10 +175,7 @@ fn emphasis<'a>(rest: &'a str, mark: char, out: &mut Visible) -> &'a str {
     if count > 3 || is_inside_word || (mark == '~' && count == 1) {
         return after;
     }
-    let partner = out
-        .open
-        .iter()
-        .rposition(|(_, character, length)| *character == mark && *length == count);
+    let partner = out.open.iter().rposition(|(_, character, length)| *character == mark && *length == count);
     match partner {
         Some(partner) if !before.is_whitespace() => {
             let (start, _, length) = out.open[partner];
@@ -232,21 +209,12 @@ mod tests {
 
     #[test]
     fn marks_go_and_words_stay() {
-        assert_eq!(
-            plain("**Bold**, *it* and ***both***, ~~old~~"),
-            "Bold, it and both, old"
-        );
-        assert_eq!(
-            plain("see [the guideline](https://x.org/a_(b)) and ![figure 1](f.png)"),
-            "see the guideline and figure 1"
-        );
+        assert_eq!(plain("**Bold**, *it* and ***both***, ~~old~~"), "Bold, it and both, old");
+        assert_eq!(plain("see [the guideline](https://x.org/a_(b)) and ![figure 1](f.png)"), "see the guideline and figure 1");
         assert_eq!(plain("`a * b` and ``c`d``"), "a * b and c`d");
         assert_eq!(plain(r"1\. not a list, \*star\*"), "1. not a list, *star*");
         assert_eq!(plain("A &amp; B &#8804; &lt;x&gt;"), "A & B ≤ <x>");
-        assert_eq!(
-            plain("CO<sub>2</sub> and <https://who.int>"),
-            "CO2 and https://who.int"
-        );
+        assert_eq!(plain("CO<sub>2</sub> and <https://who.int>"), "CO2 and https://who.int");
     }
 
     #[test]

@@ -36,11 +36,7 @@ pub use sniff::sniff;
 ///
 /// A parser's panic is an error; a parser that runs out of memory or stack takes the process down: use
 /// [`extract_in_child`] for files from outside.
-pub fn extract(
-    bytes: &[u8],
-    name: &str,
-    limits: &Limits,
-) -> Result<ExtractedDocument, ExtractError> {
+pub fn extract(bytes: &[u8], name: &str, limits: &Limits) -> Result<ExtractedDocument, ExtractError> {
     extract_promised(bytes, Format::from_name(name), limits, &mut |_, _| {})
 }
 

@@ -41,9 +41,7 @@ impl Default for Limits {
 impl Limits {
     /// Processor seconds for a document of so many pages, rounded up.
     pub fn cpu_s_for(&self, pages: u32) -> u64 {
-        let added_ms = self
-            .cpu_page_ms
-            .saturating_mul(u64::from(pages.min(self.pages_max)));
+        let added_ms = self.cpu_page_ms.saturating_mul(u64::from(pages.min(self.pages_max)));
         self.cpu_s.saturating_add(added_ms.div_ceil(1_000))
     }
 
@@ -55,9 +53,7 @@ impl Limits {
         let text = (self.text_bytes_max as u64).saturating_mul(2);
         let blocks = (self.blocks_max as u64).saturating_mul(96);
         let envelope = u64::from(self.pages_max).saturating_mul(256);
-        text.saturating_add(blocks)
-            .saturating_add(envelope)
-            .saturating_add(1 << 20)
+        text.saturating_add(blocks).saturating_add(envelope).saturating_add(1 << 20)
     }
 }
 

@@ -22,11 +22,7 @@ pub(crate) fn extract(
 
 /// The blocks of a Markdown text.
 pub(crate) fn blocks(text: &str) -> Vec<Draft> {
-    let mut reader = Reader {
-        drafts: Vec::new(),
-        open: Vec::new(),
-        open_is_item: false,
-    };
+    let mut reader = Reader { drafts: Vec::new(), open: Vec::new(), open_is_item: false };
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
         reader.read(line, &mut lines);
@@ -37,19 +33,12 @@ pub(crate) fn blocks(text: &str) -> Vec<Draft> {
 
 /// The title that a YAML front matter names, and the text after it.
 fn front_matter(text: &str) -> (Option<String>, &str) {
-    let split = text
-        .strip_prefix("---\n")
-        .or_else(|| text.strip_prefix("---\r\n"))
-        .and_then(|rest| {
-            let end = rest.find("\n---")?;
-            let body = rest[end + 4..]
-                .split_once('\n')
-                .map_or("", |(_, body)| body);
-            Some((&rest[..end], body))
-        });
-    let Some((matter, body)) =
-        split.filter(|(matter, _)| matter.lines().all(|line| line.is_empty() || is_yaml(line)))
-    else {
+    let split = text.strip_prefix("---\n").or_else(|| text.strip_prefix("---\r\n")).and_then(|rest| {
+        let end = rest.find("\n---")?;
+        let body = rest[end + 4..].split_once('\n').map_or("", |(_, body)| body);
+        Some((&rest[..end], body))
+    });
+    let Some((matter, body)) = split.filter(|(matter, _)| matter.lines().all(|line| line.is_empty() || is_yaml(line))) else {
         return (None, text);
     };
     let title = matter.lines().find_map(|line| line.strip_prefix("title:"));
@@ -58,10 +47,7 @@ fn front_matter(text: &str) -> (Option<String>, &str) {
 }
 
 fn is_yaml(line: &str) -> bool {
-    line.starts_with([' ', '-', '#'])
-        || line
-            .split_once(':')
-            .is_some_and(|(key, _)| !key.contains(' '))
+    line.starts_with([' ', '-', '#']) || line.split_once(':').is_some_and(|(key, _)| !key.contains(' '))
 }
 
 struct Reader {
@@ -86,19 +72,13 @@ impl Reader {
         } else if let Some((level, text)) = heading(trimmed) {
             self.close();
             self.push(Draft::heading(level, mend_line(&plain(text))));
-        } else if let Some(level) =
-            underline(trimmed).filter(|_| !self.open.is_empty() && !self.open_is_item)
-        {
+        } else if let Some(level) = underline(trimmed).filter(|_| !self.open.is_empty() && !self.open_is_item) {
             let text = mend_line(&plain(&self.open.join(" ")));
             self.open.clear();
             self.push(Draft::heading(level, text));
         } else if is_rule(trimmed) {
             self.close();
-        } else if is_row(trimmed)
-            && lines
-                .peek()
-                .is_some_and(|next| is_separator(unquoted(next).trim()))
-        {
+        } else if is_row(trimmed) && lines.peek().is_some_and(|next| is_separator(unquoted(next).trim())) {
             self.close();
             self.table(trimmed, lines);
         } else if let Some(text) = list_item(trimmed) {
@@ -116,18 +96,11 @@ impl Reader {
             return;
         }
         let text = mend_line(&plain(&std::mem::take(&mut self.open).join("\n")));
-        self.push(if is_item {
-            Draft::list_item(text)
-        } else {
-            Draft::paragraph(text)
-        });
+        self.push(if is_item { Draft::list_item(text) } else { Draft::paragraph(text) });
     }
 
     fn code(&mut self, fence: &str, lines: &mut Peekable<Lines<'_>>) {
-        let code: Vec<&str> = lines
-            .by_ref()
-            .take_while(|line| !is_fence_end(line.trim(), fence))
-            .collect();
+        let code: Vec<&str> = lines.by_ref().take_while(|line| !is_fence_end(line.trim(), fence)).collect();
         self.push(Draft::paragraph(mend(&code.join("\n"), LineEnds::Written)));
     }
 
@@ -150,25 +123,15 @@ impl Reader {
 /// The line without the marks of a quotation.
 fn unquoted(line: &str) -> &str {
     let mut line = line;
-    while let Some(rest) = line
-        .trim_start()
-        .strip_prefix("> ")
-        .or_else(|| line.trim().eq(">").then_some(""))
-    {
+    while let Some(rest) = line.trim_start().strip_prefix("> ").or_else(|| line.trim().eq(">").then_some("")) {
         line = rest;
     }
     line
 }
 
 fn fence(line: &str) -> Option<&str> {
-    let mark = line
-        .chars()
-        .next()
-        .filter(|mark| matches!(mark, '`' | '~'))?;
-    let length = line
-        .chars()
-        .take_while(|character| *character == mark)
-        .count();
+    let mark = line.chars().next().filter(|mark| matches!(mark, '`' | '~'))?;
+    let length = line.chars().take_while(|character| *character == mark).count();
     (length >= 3 && !line[length..].contains(mark)).then(|| &line[..length])
 }
 
@@ -191,11 +154,7 @@ fn heading(line: &str) -> Option<(u8, &str)> {
     let level = line.bytes().take_while(|byte| *byte == b'#').count();
     let text = line[level..].strip_prefix([' ', '\t'])?.trim();
     let closed = text.trim_end_matches('#');
-    let text = if closed.is_empty() || closed.ends_with(' ') {
-        closed.trim_end()
-    } else {
-        text
-    };
+    let text = if closed.is_empty() || closed.ends_with(' ') { closed.trim_end() } else { text };
     ((1..=6).contains(&level)).then_some((level as u8, text))
 }
 
@@ -222,13 +181,9 @@ fn is_rule(line: &str) -> bool {
 /// The item's text with its marker; every bullet becomes the same.
 pub(crate) fn list_item(line: &str) -> Option<String> {
     let line = line.trim_start();
-    if let Some(rest) = line.strip_prefix(['-', '*', '+', '•', '–', '▪', '◦', '‣', '●'])
-    {
+    if let Some(rest) = line.strip_prefix(['-', '*', '+', '•', '–', '▪', '◦', '‣', '●']) {
         let text = rest.strip_prefix([' ', '\t'])?.trim_start();
-        let text = text
-            .strip_prefix("[ ] ")
-            .or_else(|| text.strip_prefix("[x] "))
-            .unwrap_or(text);
+        let text = text.strip_prefix("[ ] ").or_else(|| text.strip_prefix("[x] ")).unwrap_or(text);
         return (!text.is_empty()).then(|| format!("• {text}"));
     }
     let digits = line.bytes().take_while(u8::is_ascii_digit).count();
@@ -236,9 +191,7 @@ pub(crate) fn list_item(line: &str) -> Option<String> {
     if !(1..=3).contains(&digits) {
         return None;
     }
-    let text = line[digits..]
-        .strip_prefix(['.', ')'])?
-        .strip_prefix([' ', '\t'])?;
+    let text = line[digits..].strip_prefix(['.', ')'])?.strip_prefix([' ', '\t'])?;
     (!text.trim().is_empty()).then(|| format!("{} {}", &line[..=digits], text.trim_start()))
 }
 
@@ -247,20 +200,13 @@ fn is_row(line: &str) -> bool {
 }
 
 fn is_separator(line: &str) -> bool {
-    line.contains('-')
-        && line.contains('|')
-        && line
-            .chars()
-            .all(|character| matches!(character, '|' | '-' | ':' | ' ' | '\t'))
+    line.contains('-') && line.contains('|') && line.chars().all(|character| matches!(character, '|' | '-' | ':' | ' ' | '\t'))
 }
 
 /// The cells of a row, at the bars that are not escaped.
 fn cells(line: &str) -> Vec<String> {
     let line = line.strip_prefix('|').unwrap_or(line);
-    let line = line
-        .strip_suffix('|')
-        .filter(|line| !line.ends_with('\\'))
-        .unwrap_or(line);
+    let line = line.strip_suffix('|').filter(|line| !line.ends_with('\\')).unwrap_or(line);
     let mut cells = vec![String::new()];
     let mut is_escaped = false;
     for character in line.chars() {
@@ -272,10 +218,7 @@ fn cells(line: &str) -> Vec<String> {
         }
         is_escaped = character == '\\' && !is_escaped;
     }
-    cells
-        .iter()
-        .map(|cell| mend_line(&plain(cell.trim())))
-        .collect()
+    cells.iter().map(|cell| mend_line(&plain(cell.trim()))).collect()
 }
 
 #[cfg(test)]
@@ -284,10 +227,7 @@ mod tests {
     use domain::documents::pages::BlockKind;
 
     fn row(header: bool, text: &str) -> Draft {
-        Draft {
-            kind: BlockKind::TableRow { header },
-            text: text.into(),
-        }
+        Draft { kind: BlockKind::TableRow { header }, text: text.into() }
     }
 
     #[test]
@@ -311,25 +251,14 @@ mod tests {
         let text = "| Drug | Dose |\n|---|:-:|\n| **A**\\|B | 5 mg |\n|  | 7 |\ntext";
         assert_eq!(
             blocks(text),
-            [
-                row(true, "Drug | Dose"),
-                row(false, "A|B | 5 mg"),
-                row(false, "| 7"),
-                Draft::paragraph("text")
-            ]
+            [row(true, "Drug | Dose"), row(false, "A|B | 5 mg"), row(false, "| 7"), Draft::paragraph("text")]
         );
     }
 
     #[test]
     fn front_matter_names_the_title() {
-        assert_eq!(
-            front_matter("---\ntitle: \"Sepsis\"\ntags: [a]\n---\nBody"),
-            (Some("Sepsis".into()), "Body")
-        );
-        assert_eq!(
-            front_matter("---\nJust a rule above.\n---\n"),
-            (None, "---\nJust a rule above.\n---\n")
-        );
+        assert_eq!(front_matter("---\ntitle: \"Sepsis\"\ntags: [a]\n---\nBody"), (Some("Sepsis".into()), "Body"));
+        assert_eq!(front_matter("---\nJust a rule above.\n---\n"), (None, "---\nJust a rule above.\n---\n"));
     }
 
     #[test]
@@ -337,9 +266,6 @@ mod tests {
         assert_eq!(blocks("#hashtag\n"), [Draft::paragraph("#hashtag")]);
         assert_eq!(blocks("1990. A year"), [Draft::paragraph("1990. A year")]);
         assert_eq!(blocks("a | b"), [Draft::paragraph("a | b")]);
-        assert_eq!(
-            blocks("<!-- hidden\nstill -->\nshown"),
-            [Draft::paragraph("shown")]
-        );
+        assert_eq!(blocks("<!-- hidden\nstill -->\nshown"), [Draft::paragraph("shown")]);
     }
 }

@@ -88,19 +88,13 @@ mod tests {
         let document = extract(text, &Limits::default(), &mut |_, _| {}).unwrap();
         assert_eq!(document.title.as_deref(), Some("ASSESSMENT AND PLAN:"));
         assert_eq!(document.pages.len(), 2);
-        assert_eq!(
-            document.pages[0].text,
-            "ASSESSMENT AND PLAN:\n\nAsthma, mild.\nStable.\n\n• salbutamol\n\n• review"
-        );
+        assert_eq!(document.pages[0].text, "ASSESSMENT AND PLAN:\n\nAsthma, mild.\nStable.\n\n• salbutamol\n\n• review");
         assert_eq!(document.pages[1].text, "Second page.");
     }
 
     #[test]
     fn blank_text_is_empty_and_too_many_form_feeds_are_too_many_pages() {
-        let limits = Limits {
-            pages_max: 3,
-            ..Limits::default()
-        };
+        let limits = Limits { pages_max: 3, ..Limits::default() };
         let reason = |text: &str| extract(text, &limits, &mut |_, _| {}).unwrap_err().reason;
         assert_eq!(reason(" \n\u{c}\n "), Reason::Empty);
         assert_eq!(reason("a\u{c}b\u{c}c\u{c}d"), Reason::TooManyPages);

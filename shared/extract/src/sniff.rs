@@ -19,10 +19,7 @@ pub fn sniff(bytes: &[u8], name: &str) -> Result<Format, ExtractError> {
     sniff_promised(bytes, Format::from_name(name))
 }
 
-pub(crate) fn sniff_promised(
-    bytes: &[u8],
-    promised: Option<Format>,
-) -> Result<Format, ExtractError> {
+pub(crate) fn sniff_promised(bytes: &[u8], promised: Option<Format>) -> Result<Format, ExtractError> {
     const NOT_AS_NAMED: ExtractError = ExtractError::new(Reason::Unsupported, Detail::NotAsNamed);
     if bytes.is_empty() {
         return Err(ExtractError::new(Reason::Empty, Detail::NoBytes));
@@ -37,13 +34,7 @@ pub(crate) fn sniff_promised(
         // A text may well quote the magic, so here only a file that begins with it is not what it says.
         Some(_) if is_pdf(bytes, 0) || is_docx(bytes) => Err(NOT_AS_NAMED),
         Some(format) => decode::text(bytes).map(|_| format),
-        None => decode::text(bytes).map(|text| {
-            if is_markup(&text) {
-                Format::Html
-            } else {
-                Format::Text
-            }
-        }),
+        None => decode::text(bytes).map(|text| if is_markup(&text) { Format::Html } else { Format::Text }),
     }
 }
 
@@ -55,21 +46,13 @@ fn is_pdf(bytes: &[u8], within: usize) -> bool {
 
 /// A package with a part in the folder `word`. Names stand as they are in a ZIP, so no unpacking is needed.
 fn is_docx(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"PK\x03\x04")
-        && contains(bytes, b"word/document")
-        && contains(bytes, b"[Content_Types].xml")
+    bytes.starts_with(b"PK\x03\x04") && contains(bytes, b"word/document") && contains(bytes, b"[Content_Types].xml")
 }
 
 fn is_markup(text: &str) -> bool {
-    let head: String = text
-        .chars()
-        .take(MARKUP_WITHIN)
-        .collect::<String>()
-        .to_ascii_lowercase();
+    let head: String = text.chars().take(MARKUP_WITHIN).collect::<String>().to_ascii_lowercase();
     let head = head.trim_start();
-    head.starts_with("<!doctype html")
-        || head.starts_with("<html")
-        || (head.starts_with('<') && head.contains("<body"))
+    head.starts_with("<!doctype html") || head.starts_with("<html") || (head.starts_with('<') && head.contains("<body"))
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
@@ -101,17 +84,8 @@ mod tests {
         assert_eq!(sniff(b"# A", "a.md"), Ok(Format::Markdown));
         assert_eq!(sniff(b"<p>x", "a.htm"), Ok(Format::Html));
         assert_eq!(sniff(b" <!DOCTYPE html><p>x", "upload"), Ok(Format::Html));
-        assert_eq!(
-            sniff(
-                b"PK\x03\x04..[Content_Types].xml..word/document.xml",
-                "a.docx"
-            ),
-            Ok(Format::Docx)
-        );
-        assert_eq!(
-            sniff(b"The magic is %PDF-1.7", "notes.txt"),
-            Ok(Format::Text)
-        );
+        assert_eq!(sniff(b"PK\x03\x04..[Content_Types].xml..word/document.xml", "a.docx"), Ok(Format::Docx));
+        assert_eq!(sniff(b"The magic is %PDF-1.7", "notes.txt"), Ok(Format::Text));
     }
 
     #[test]
@@ -120,10 +94,7 @@ mod tests {
         assert_eq!(reason(b"hello", "a.pdf"), Reason::Unsupported);
         assert_eq!(reason(b"%PDF-1.7\n", "a.docx"), Reason::Unsupported);
         assert_eq!(reason(b"%PDF-1.7\n", "a.txt"), Reason::Unsupported);
-        assert_eq!(
-            reason(b"PK\x03\x04xl/workbook.xml", "a.docx"),
-            Reason::Unsupported
-        );
+        assert_eq!(reason(b"PK\x03\x04xl/workbook.xml", "a.docx"), Reason::Unsupported);
         assert_eq!(reason(b"\0\0\0\0", "a.txt"), Reason::Unsupported);
     }
 

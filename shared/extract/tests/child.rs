@@ -11,38 +11,18 @@ use support::{of_contents, of_objects, of_pages};
 fn main() {
     extract::child::run_child_if_asked();
     let tests: [(&str, fn()); 8] = [
-        (
-            "a_child_reads_what_the_parent_would",
-            a_child_reads_what_the_parent_would,
-        ),
+        ("a_child_reads_what_the_parent_would", a_child_reads_what_the_parent_would),
         ("progress_comes_page_by_page", progress_comes_page_by_page),
         ("refusals_cross_the_wire", refusals_cross_the_wire),
         ("too_much_memory_is_too_large", too_much_memory_is_too_large),
-        (
-            "too_much_processor_time_is_a_timeout",
-            too_much_processor_time_is_a_timeout,
-        ),
-        (
-            "too_much_wall_time_is_a_timeout",
-            too_much_wall_time_is_a_timeout,
-        ),
-        (
-            "endless_nesting_ends_the_child_only",
-            endless_nesting_ends_the_child_only,
-        ),
-        (
-            "many_children_at_once_do_not_disturb_each_other",
-            many_children_at_once_do_not_disturb_each_other,
-        ),
+        ("too_much_processor_time_is_a_timeout", too_much_processor_time_is_a_timeout),
+        ("too_much_wall_time_is_a_timeout", too_much_wall_time_is_a_timeout),
+        ("endless_nesting_ends_the_child_only", endless_nesting_ends_the_child_only),
+        ("many_children_at_once_do_not_disturb_each_other", many_children_at_once_do_not_disturb_each_other),
     ];
-    let filter = std::env::args()
-        .nth(1)
-        .filter(|argument| !argument.starts_with('-'));
+    let filter = std::env::args().nth(1).filter(|argument| !argument.starts_with('-'));
     for (name, test) in tests {
-        if filter
-            .as_ref()
-            .is_none_or(|filter| name.contains(filter.as_str()))
-        {
+        if filter.as_ref().is_none_or(|filter| name.contains(filter.as_str())) {
             test();
             println!("test {name} ... ok");
         }
@@ -57,15 +37,8 @@ fn refused(bytes: &[u8], name: &str, limits: &Limits) -> (Reason, Detail) {
 fn a_child_reads_what_the_parent_would() {
     let limits = Limits::default();
     let pdf = of_pages(&[&["First page."], &[], &["Third \"page\" \\ with marks."]]);
-    for (bytes, name) in [
-        (&pdf[..], "a.pdf"),
-        ("# Größe\n\nText – 5 µg".as_bytes(), "a.md"),
-        (b"a,b\n1,2", "a.csv"),
-    ] {
-        assert_eq!(
-            extract_in_child(bytes, name, &limits),
-            extract(bytes, name, &limits)
-        );
+    for (bytes, name) in [(&pdf[..], "a.pdf"), ("# Größe\n\nText – 5 µg".as_bytes(), "a.md"), (b"a,b\n1,2", "a.csv")] {
+        assert_eq!(extract_in_child(bytes, name, &limits), extract(bytes, name, &limits));
     }
 }
 
@@ -82,102 +55,43 @@ fn progress_comes_page_by_page() {
 
 fn refusals_cross_the_wire() {
     let limits = Limits::default();
-    assert_eq!(
-        refused(b"", "a.pdf", &limits),
-        (Reason::Empty, Detail::NoBytes)
-    );
-    assert_eq!(
-        refused(b"hello", "a.pdf", &limits),
-        (Reason::Unsupported, Detail::NotAsNamed)
-    );
-    assert_eq!(
-        refused(include_bytes!("fixtures/locked.pdf"), "a.pdf", &limits),
-        (Reason::Encrypted, Detail::Password)
-    );
-    let few = Limits {
-        pages_max: 1,
-        ..Limits::default()
-    };
-    assert_eq!(
-        refused(&of_pages(&[&["a"], &["b"]]), "a.pdf", &few),
-        (Reason::TooManyPages, Detail::Pages)
-    );
-    let small = Limits {
-        bytes_max: 4,
-        ..Limits::default()
-    };
-    assert_eq!(
-        refused(b"hello", "a.txt", &small),
-        (Reason::TooLarge, Detail::Bytes)
-    );
+    assert_eq!(refused(b"", "a.pdf", &limits), (Reason::Empty, Detail::NoBytes));
+    assert_eq!(refused(b"hello", "a.pdf", &limits), (Reason::Unsupported, Detail::NotAsNamed));
+    assert_eq!(refused(include_bytes!("fixtures/locked.pdf"), "a.pdf", &limits), (Reason::Encrypted, Detail::Password));
+    let few = Limits { pages_max: 1, ..Limits::default() };
+    assert_eq!(refused(&of_pages(&[&["a"], &["b"]]), "a.pdf", &few), (Reason::TooManyPages, Detail::Pages));
+    let small = Limits { bytes_max: 4, ..Limits::default() };
+    assert_eq!(refused(b"hello", "a.txt", &small), (Reason::TooLarge, Detail::Bytes));
 }
 
 fn too_much_memory_is_too_large() {
     // The document alone is a quarter of the address space; decoding and mending it take several times its size.
-    let limits = Limits {
-        memory_bytes: 160 << 20,
-        ..Limits::default()
-    };
+    let limits = Limits { memory_bytes: 160 << 20, ..Limits::default() };
     let bytes = "A line of text that is not long.\n".repeat((40 << 20) / 33);
-    assert_eq!(
-        refused(bytes.as_bytes(), "a.txt", &limits),
-        (Reason::TooLarge, Detail::Memory)
-    );
+    assert_eq!(refused(bytes.as_bytes(), "a.txt", &limits), (Reason::TooLarge, Detail::Memory));
 }
 
 fn too_much_processor_time_is_a_timeout() {
-    let limits = Limits {
-        cpu_s: 1,
-        cpu_page_ms: 0,
-        memory_bytes: 4 << 30,
-        ..Limits::default()
-    };
-    let bytes = of_contents(&[format!(
-        "BT /F 9 Tf {} ET",
-        "1 0 0 1 5 5 Tm (ab) Tj ".repeat(400_000)
-    )]);
-    assert_eq!(
-        refused(&bytes, "a.pdf", &limits),
-        (Reason::Timeout, Detail::Processor)
-    );
+    let limits = Limits { cpu_s: 1, cpu_page_ms: 0, memory_bytes: 4 << 30, ..Limits::default() };
+    let bytes = of_contents(&[format!("BT /F 9 Tf {} ET", "1 0 0 1 5 5 Tm (ab) Tj ".repeat(400_000))]);
+    assert_eq!(refused(&bytes, "a.pdf", &limits), (Reason::Timeout, Detail::Processor));
 }
 
 fn too_much_wall_time_is_a_timeout() {
-    let limits = Limits {
-        wall_ms: 0,
-        ..Limits::default()
-    };
+    let limits = Limits { wall_ms: 0, ..Limits::default() };
     let begun = Instant::now();
-    assert_eq!(
-        refused(&of_pages(&[&["a"]]), "a.pdf", &limits),
-        (Reason::Timeout, Detail::Wall)
-    );
+    assert_eq!(refused(&of_pages(&[&["a"]]), "a.pdf", &limits), (Reason::Timeout, Detail::Wall));
     assert!(begun.elapsed() < Duration::from_secs(10));
 }
 
 fn endless_nesting_ends_the_child_only() {
     let depth = 3_000_000;
     let nested = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-    let objects = [
-        "<< /Type /Catalog /Pages 2 0 R /X 3 0 R >>",
-        "<< /Type /Pages /Count 0 /Kids [] >>",
-        &nested,
-    ];
-    let (reason, _) = refused(
-        &of_objects(&objects.map(str::to_owned)),
-        "a.pdf",
-        &Limits::default(),
-    );
+    let objects = ["<< /Type /Catalog /Pages 2 0 R /X 3 0 R >>", "<< /Type /Pages /Count 0 /Kids [] >>", &nested];
+    let (reason, _) = refused(&of_objects(&objects.map(str::to_owned)), "a.pdf", &Limits::default());
     assert_eq!(reason, Reason::Malformed);
     let html = "<div>".repeat(1_000_000);
-    let ended = extract_in_child(
-        format!("{html}x").as_bytes(),
-        "a.html",
-        &Limits {
-            cpu_s: 5,
-            ..Limits::default()
-        },
-    );
+    let ended = extract_in_child(format!("{html}x").as_bytes(), "a.html", &Limits { cpu_s: 5, ..Limits::default() });
     assert!(ended.is_err_and(|error| error.reason != Reason::Internal));
 }
 
@@ -186,8 +100,7 @@ fn many_children_at_once_do_not_disturb_each_other() {
         for number in 0..6 {
             scope.spawn(move || {
                 let text = format!("Document number {number}.");
-                let document =
-                    extract_in_child(text.as_bytes(), "a.txt", &Limits::default()).unwrap();
+                let document = extract_in_child(text.as_bytes(), "a.txt", &Limits::default()).unwrap();
                 assert_eq!(document.pages[0].text, text);
             });
         }

@@ -17,35 +17,14 @@ fn refused(bytes: &[u8], name: &str) -> (Reason, Detail) {
 
 #[test]
 fn a_pdf_becomes_numbered_pages_of_text() {
-    let pages = read(
-        &of_pages(&[
-            &["Salbutamol is given by inhaler."],
-            &["Review after four weeks."],
-        ]),
-        "a.pdf",
-    )
-    .pages;
-    let found: Vec<_> = pages
-        .iter()
-        .map(|page| (page.number, page.text.as_str()))
-        .collect();
-    assert_eq!(
-        found,
-        [
-            (1, "Salbutamol is given by inhaler."),
-            (2, "Review after four weeks.")
-        ]
-    );
+    let pages = read(&of_pages(&[&["Salbutamol is given by inhaler."], &["Review after four weeks."]]), "a.pdf").pages;
+    let found: Vec<_> = pages.iter().map(|page| (page.number, page.text.as_str())).collect();
+    assert_eq!(found, [(1, "Salbutamol is given by inhaler."), (2, "Review after four weeks.")]);
 }
 
 #[test]
 fn running_headers_and_page_numbers_are_removed_from_a_pdf() {
-    let bodies = [
-        "Oxygen is given first.",
-        "Steroids come second.",
-        "Magnesium is the third choice.",
-        "Then call for help.",
-    ];
+    let bodies = ["Oxygen is given first.", "Steroids come second.", "Magnesium is the third choice.", "Then call for help."];
     let pages: Vec<String> = bodies
         .iter()
         .enumerate()
@@ -56,20 +35,14 @@ fn running_headers_and_page_numbers_are_removed_from_a_pdf() {
             )
         })
         .collect();
-    let texts: Vec<_> = read(&of_contents(&pages), "a.pdf")
-        .pages
-        .into_iter()
-        .map(|page| page.text)
-        .collect();
+    let texts: Vec<_> = read(&of_contents(&pages), "a.pdf").pages.into_iter().map(|page| page.text).collect();
     assert_eq!(texts, bodies);
 }
 
 #[test]
 fn a_larger_line_of_a_pdf_is_a_heading_and_the_title() {
-    let body =
-        "(The patient is reviewed every four weeks until the dose is stable.) Tj T* ".repeat(8);
-    let content =
-        format!("BT /F 20 Tf 60 780 Td (Monitoring) Tj ET BT /F 11 Tf 60 720 Td 14 TL {body} ET");
+    let body = "(The patient is reviewed every four weeks until the dose is stable.) Tj T* ".repeat(8);
+    let content = format!("BT /F 20 Tf 60 780 Td (Monitoring) Tj ET BT /F 11 Tf 60 720 Td 14 TL {body} ET");
     let document = read(&of_contents(&[content]), "a.pdf");
     let first = &document.pages[0].blocks[0];
     assert!(matches!(first.kind, BlockKind::Heading { .. }), "{first:?}");
@@ -78,15 +51,9 @@ fn a_larger_line_of_a_pdf_is_a_heading_and_the_title() {
 
 #[test]
 fn a_locked_pdf_is_encrypted_and_one_with_an_owner_password_opens() {
-    assert_eq!(
-        refused(include_bytes!("fixtures/locked.pdf"), "a.pdf"),
-        (Reason::Encrypted, Detail::Password)
-    );
+    assert_eq!(refused(include_bytes!("fixtures/locked.pdf"), "a.pdf"), (Reason::Encrypted, Detail::Password));
     let open = read(include_bytes!("fixtures/owner-only.pdf"), "a.pdf");
-    assert_eq!(
-        open.pages[0].text,
-        "This page of a made-up document is locked."
-    );
+    assert_eq!(open.pages[0].text, "This page of a made-up document is locked.");
 }
 
 #[test]
@@ -100,61 +67,25 @@ fn a_pdf_without_text_is_told_apart() {
         image,
     ];
     let scan = of_objects(&objects.map(str::to_owned));
-    assert_eq!(
-        refused(&scan, "scan.pdf"),
-        (Reason::NeedsOcr, Detail::Pictures)
-    );
-    assert_eq!(
-        refused(&of_pages(&[&[]]), "blank.pdf"),
-        (Reason::Empty, Detail::NoText)
-    );
-    assert_eq!(
-        refused(b"%PDF-1.4\nnothing of use", "a.pdf").0,
-        Reason::Malformed
-    );
+    assert_eq!(refused(&scan, "scan.pdf"), (Reason::NeedsOcr, Detail::Pictures));
+    assert_eq!(refused(&of_pages(&[&[]]), "blank.pdf"), (Reason::Empty, Detail::NoText));
+    assert_eq!(refused(b"%PDF-1.4\nnothing of use", "a.pdf").0, Reason::Malformed);
 }
 
 #[test]
 fn pages_are_counted_before_they_are_read() {
-    let limits = Limits {
-        pages_max: 2,
-        ..Limits::default()
-    };
+    let limits = Limits { pages_max: 2, ..Limits::default() };
     let error = extract(&of_pages(&[&["a"], &["b"], &["c"]]), "a.pdf", &limits).unwrap_err();
-    assert_eq!(
-        (error.reason, error.detail),
-        (Reason::TooManyPages, Detail::Pages)
-    );
+    assert_eq!((error.reason, error.detail), (Reason::TooManyPages, Detail::Pages));
 }
 
 #[test]
 fn what_is_over_a_limit_is_too_large() {
     let bytes = b"A paragraph of text.\n\nAnother one.";
     let over = |limits: Limits| extract(bytes, "a.txt", &limits).unwrap_err();
-    assert_eq!(
-        over(Limits {
-            bytes_max: 10,
-            ..Limits::default()
-        })
-        .detail,
-        Detail::Bytes
-    );
-    assert_eq!(
-        over(Limits {
-            text_bytes_max: 10,
-            ..Limits::default()
-        })
-        .detail,
-        Detail::TextBytes
-    );
-    assert_eq!(
-        over(Limits {
-            blocks_max: 1,
-            ..Limits::default()
-        })
-        .detail,
-        Detail::Blocks
-    );
+    assert_eq!(over(Limits { bytes_max: 10, ..Limits::default() }).detail, Detail::Bytes);
+    assert_eq!(over(Limits { text_bytes_max: 10, ..Limits::default() }).detail, Detail::TextBytes);
+    assert_eq!(over(Limits { blocks_max: 1, ..Limits::default() }).detail, Detail::Blocks);
 }
 
 #[test]

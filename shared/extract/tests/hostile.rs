@@ -8,12 +8,7 @@ use proptest::prelude::*;
 
 /// Small bounds, so that a case that unfolds ends early.
 fn limits() -> Limits {
-    Limits {
-        pages_max: 50,
-        text_bytes_max: 1 << 20,
-        blocks_max: 10_000,
-        ..Limits::default()
-    }
+    Limits { pages_max: 50, text_bytes_max: 1 << 20, blocks_max: 10_000, ..Limits::default() }
 }
 
 fn check(extracted: Result<ExtractedDocument, ExtractError>) {
@@ -33,10 +28,7 @@ fn check(extracted: Result<ExtractedDocument, ExtractError>) {
             let between: String = characters[end..block.start].iter().collect();
             assert_eq!(between, if at == 0 { "" } else { "\n\n" });
             assert!(block.start < block.end && block.end <= characters.len());
-            assert!(
-                !characters[block.start].is_whitespace()
-                    && !characters[block.end - 1].is_whitespace()
-            );
+            assert!(!characters[block.start].is_whitespace() && !characters[block.end - 1].is_whitespace());
             end = block.end;
         }
         assert_eq!(end, characters.len());

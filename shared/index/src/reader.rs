@@ -106,7 +106,8 @@ impl<S: ObjectReader> ChunkIndex for SegmentIndex<S> {
     async fn search(&self, tenant: &TenantId, query: &Query, limit: usize) -> Result<Retrieval, PortError> {
         let view = self.view(tenant).await?;
         // Filters narrow what is searched, so term statistics are those of what the caller may see.
-        let mut segments: Vec<Arc<Segment>> = view.segments.values().filter(|s| s.header.tenant == *tenant && admitted(&query.filter, s)).cloned().collect();
+        let mut segments: Vec<Arc<Segment>> =
+            view.segments.values().filter(|s| s.header.tenant == *tenant && admitted(&query.filter, s)).cloned().collect();
         segments.sort_unstable_by(|a, b| a.header.document_id.cmp(&b.header.document_id));
         let (best, terms) = search(&segments, &query.text, &query.embedding.0, limit);
         let mut unreadable = view.unreadable.clone();

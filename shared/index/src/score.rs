@@ -68,7 +68,8 @@ fn cosines(segments: &[Arc<Segment>], vector: &[f32]) -> Vec<Scored> {
     let (scale, query) = quantise(vector);
     let mut scored = Vec::with_capacity(segments.iter().map(|s| s.len()).sum());
     for (at, segment) in segments.iter().enumerate() {
-        segment.cosines(scale, &query, |chunk, cosine| scored.push(Scored { segment: at, chunk, score: 0.0, cosine, lexical: 0.0 }));
+        segment
+            .cosines(scale, &query, |chunk, cosine| scored.push(Scored { segment: at, chunk, score: 0.0, cosine, lexical: 0.0 }));
     }
     scored
 }

@@ -126,9 +126,13 @@ pub fn build(entry: &IndexEntry, model: &str) -> Result<Vec<u8>, BuildSegmentErr
     out.extend(quantised.iter().flat_map(|(scale, _)| scale.to_le_bytes()));
 
     let (lengths, postings) = postings(entry);
-    lengths.iter().for_each(|length| put_u32(&mut out, *length));
+    for length in &lengths {
+        put_u32(&mut out, *length);
+    }
     put_u32(&mut out, postings.len() as u32);
-    postings.keys().for_each(|hash| out.extend_from_slice(&hash.to_le_bytes()));
+    for hash in postings.keys() {
+        out.extend_from_slice(&hash.to_le_bytes());
+    }
     let mut packed = Vec::new();
     for list in postings.values() {
         put_u32(&mut out, packed.len() as u32);
@@ -154,11 +158,14 @@ pub fn build(entry: &IndexEntry, model: &str) -> Result<Vec<u8>, BuildSegmentErr
     Ok(out)
 }
 
+/// By term hash: (chunk, frequency), in the order of chunks.
+type Postings = BTreeMap<u64, Vec<(u32, u32)>>;
+
 /// Terms per chunk, and per term the chunks that have it and how often.
-fn postings(entry: &IndexEntry) -> (Vec<u32>, BTreeMap<u64, Vec<(u32, u32)>>) {
+fn postings(entry: &IndexEntry) -> (Vec<u32>, Postings) {
     let analyzer = Analyzer::default();
     let mut lengths = Vec::with_capacity(entry.chunks.len());
-    let mut lists: BTreeMap<u64, Vec<(u32, u32)>> = BTreeMap::new();
+    let mut lists = Postings::new();
     for (at, (chunk, _)) in entry.chunks.iter().enumerate() {
         let terms = analyzer.terms(&chunk.searchable_text(&entry.title));
         lengths.push(terms.len() as u32);
@@ -223,7 +230,7 @@ impl Segment {
         if !consistent {
             return Err(ReadSegmentError::Inconsistent);
         }
-        Ok(Self { header, vectors, scales, lengths, terms, term_offsets, postings, text_offsets, texts, bytes })
+        Ok(Self { header, bytes, vectors, scales, lengths, terms, term_offsets, postings, text_offsets, texts })
     }
 
     /// How many chunks.

@@ -9,8 +9,8 @@ use domain::fault::PortError;
 use domain::ids::{DocumentId, Sequencer, TenantId};
 use domain::objects::{Fetched, ObjectReader, ObjectWriter, WriteCondition};
 use domain::retrieval::{IndexEntry, IndexWriter, IndexedVersion};
+use domain::text::hexadecimal;
 use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// Lost races before giving up. Each loss means that another writer got through, so with W writers at work the last one
@@ -37,7 +37,12 @@ impl<S: ObjectReader + ObjectWriter> SegmentWriter<S> {
     }
 
     /// Applies one entry, and answers the segment that it replaced.
-    async fn commit(&self, tenant: &TenantId, document: &DocumentId, entry: ManifestEntry) -> Result<Option<SegmentRef>, PortError> {
+    async fn commit(
+        &self,
+        tenant: &TenantId,
+        document: &DocumentId,
+        entry: ManifestEntry,
+    ) -> Result<Option<SegmentRef>, PortError> {
         for _ in 0..TRIES {
             let (mut manifest, condition) = self.manifest(tenant).await?;
             let before = manifest.documents.get(document).and_then(|e| e.segment.clone());
@@ -84,10 +89,7 @@ impl ClassifyName for serde_json::Error {
 }
 
 fn segment_key(entry: &IndexEntry) -> String {
-    let hash = Sha256::digest(entry.version.as_bytes()).iter().take(4).fold(String::new(), |mut hex, b| {
-        let _ = write!(hex, "{b:02x}");
-        hex
-    });
+    let hash = hexadecimal(&Sha256::digest(entry.version.as_bytes())[..4]);
     format!("index/{}/{}/{}-{hash}.seg", entry.tenant, entry.document_id, entry.sequencer.as_str())
 }
 
@@ -108,7 +110,8 @@ impl<S: ObjectReader + ObjectWriter> IndexWriter for SegmentWriter<S> {
 
     async fn put(&self, entry: IndexEntry) -> Result<(), PortError> {
         let key = segment_key(&entry);
-        let bytes = build(&entry, &self.model).map_err(|e| PortError::Unexpected { operation: "build segment", code: e.to_string() })?;
+        let bytes =
+            build(&entry, &self.model).map_err(|e| PortError::Unexpected { operation: "build segment", code: e.to_string() })?;
         let reference = SegmentRef {
             key: key.clone(),
             size_bytes: bytes.len() as u64,

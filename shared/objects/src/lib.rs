@@ -77,7 +77,11 @@ impl ObjectReader for Bucket {
         match request.send().await {
             Ok(object) => {
                 let etag = object.e_tag.clone().unwrap_or_default();
-                let bytes = object.body.collect().await.map_err(|_| PortError::Unavailable { operation: "GetObject", code: "body".into() })?;
+                let bytes = object
+                    .body
+                    .collect()
+                    .await
+                    .map_err(|_| PortError::Unavailable { operation: "GetObject", code: "body".into() })?;
                 Ok(Fetched::Found { bytes: Vec::from(bytes.into_bytes()), etag })
             }
             Err(error) => match status_of(&error) {
@@ -120,14 +124,16 @@ fn link(signed: &PresignedRequest) -> Link {
 }
 
 fn expiry(operation: &'static str, seconds: u32) -> Result<PresigningConfig, PortError> {
-    PresigningConfig::expires_in(Duration::from_secs(seconds.into())).map_err(|_| PortError::Unexpected { operation, code: "expiry".into() })
+    PresigningConfig::expires_in(Duration::from_secs(seconds.into()))
+        .map_err(|_| PortError::Unexpected { operation, code: "expiry".into() })
 }
 
 #[async_trait]
 impl LinkSigner for Bucket {
     async fn upload_link(&self, key: &str, terms: &UploadTerms) -> Result<Link, PortError> {
         const OPERATION: &str = "presign PutObject";
-        let length = i64::try_from(terms.size_bytes).map_err(|_| PortError::Unexpected { operation: OPERATION, code: "size".into() })?;
+        let length =
+            i64::try_from(terms.size_bytes).map_err(|_| PortError::Unexpected { operation: OPERATION, code: "size".into() })?;
         let mut request = self.client.put_object().bucket(&self.name).key(key);
         for (name, value) in &terms.metadata {
             request = request.metadata(*name, value);
@@ -143,9 +149,16 @@ impl LinkSigner for Bucket {
         Ok(link(&signed))
     }
 
-    async fn content_link(&self, key: &str, version_id: Option<&str>, file_name: &str, expires_s: u32) -> Result<Link, PortError> {
+    async fn content_link(
+        &self,
+        key: &str,
+        version_id: Option<&str>,
+        file_name: &str,
+        expires_s: u32,
+    ) -> Result<Link, PortError> {
         const OPERATION: &str = "presign GetObject";
-        let shown: String = file_name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.() ".contains(c) { c } else { '_' }).collect();
+        let shown: String =
+            file_name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.() ".contains(c) { c } else { '_' }).collect();
         let signed = self
             .client
             .get_object()

@@ -1,8 +1,8 @@
 //! One AWS configuration, one HTTP client (rustls on ring, ADR 3) for all SDK clients of a function.
 
+use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::BehaviorVersion;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder, tls};
 use aws_types::SdkConfig;

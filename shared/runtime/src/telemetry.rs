@@ -4,7 +4,6 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::fmt::Debug;
-use std::io::Write as _;
 use std::time::Instant;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -13,7 +12,8 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 
 /// Crates whose lines may be written: ours. Named, not guessed by prefix, so that a new dependency is silent by default.
-const OURS: &[&str] = &["api", "chat", "documents", "domain", "embed", "extract", "index", "indexer", "objects", "runtime", "store"];
+const OURS: &[&str] =
+    &["api", "chat", "documents", "domain", "embed", "extract", "index", "indexer", "objects", "runtime", "store"];
 
 /// CloudWatch namespace of every metric.
 const NAMESPACE: &str = "ClinChat";
@@ -83,7 +83,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLines {
 fn write_line(value: &Value) {
     let mut line = value.to_string();
     line.push('\n');
-    let _ = std::io::stdout().lock().write_all(line.as_bytes());
+    print!("{line}");
 }
 
 #[derive(Default)]
@@ -189,8 +189,14 @@ mod tests {
         invocation.metric("Passages", Unit::Count, 8.0);
         let record = invocation.record("answered", Timestamp::UNIX_EPOCH);
         assert_eq!(record["_aws"]["CloudWatchMetrics"][0]["Namespace"], "ClinChat");
-        assert_eq!(record["_aws"]["CloudWatchMetrics"][0]["Metrics"][0], serde_json::json!({ "Name": "Passages", "Unit": "Count" }));
-        assert_eq!((&record["Passages"], &record["function"], &record["outcome"]), (&8.0.into(), &"chat".into(), &"answered".into()));
+        assert_eq!(
+            record["_aws"]["CloudWatchMetrics"][0]["Metrics"][0],
+            serde_json::json!({ "Name": "Passages", "Unit": "Count" })
+        );
+        assert_eq!(
+            (&record["Passages"], &record["function"], &record["outcome"]),
+            (&8.0.into(), &"chat".into(), &"answered".into())
+        );
     }
 
     #[test]

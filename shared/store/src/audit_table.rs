@@ -31,7 +31,8 @@ impl AuditTable {
 }
 
 fn item(event: &AuditEvent) -> Result<Item, PortError> {
-    let data = serde_json::to_string(&event.details).map_err(|_| PortError::Unexpected { operation: "PutItem audit", code: "details".into() })?;
+    let data = serde_json::to_string(&event.details)
+        .map_err(|_| PortError::Unexpected { operation: "PutItem audit", code: "details".into() })?;
     let mut item = Item::from([
         ("pk".into(), s(format!("TENANT#{}", event.tenant))),
         ("sk".into(), s(event.id.to_string())),
@@ -56,7 +57,12 @@ fn item(event: &AuditEvent) -> Result<Item, PortError> {
 #[async_trait]
 impl AuditLog for AuditTable {
     async fn append(&self, event: &AuditEvent) -> Result<(), PortError> {
-        let put = self.client.put_item().table_name(&self.name).set_item(Some(item(event)?)).condition_expression("attribute_not_exists(pk)");
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item(event)?))
+            .condition_expression("attribute_not_exists(pk)");
         match put.send().await.map_err(|error| port_error("PutItem audit", &error)) {
             // An SDK retry of a write that had landed: the id is ours alone, so the row there is this event.
             Ok(_) | Err(PortError::Conflict { .. }) => Ok(()),

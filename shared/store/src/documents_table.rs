@@ -124,24 +124,41 @@ fn read(operation: &'static str, item: &Item) -> Result<Document, PortError> {
 impl DocumentRegistry for DocumentsTable {
     async fn announce(&self, document: &Document) -> Result<(), PortError> {
         const OPERATION: &str = "PutItem documents";
-        let put = self.client.put_item().table_name(&self.name).set_item(Some(item(document))).condition_expression("attribute_not_exists(pk)");
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item(document)))
+            .condition_expression("attribute_not_exists(pk)");
         put.send().await.map(|_| ()).map_err(|error| port_error(OPERATION, &error))
     }
 
     async fn find(&self, tenant: &TenantId, id: &DocumentId) -> Result<Option<Document>, PortError> {
         const OPERATION: &str = "GetItem documents";
-        let get = self.client.get_item().table_name(&self.name).key("pk", partition(tenant)).key("sk", s(id.as_str())).consistent_read(true);
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .key("pk", partition(tenant))
+            .key("sk", s(id.as_str()))
+            .consistent_read(true);
         let found = get.send().await.map_err(|error| port_error(OPERATION, &error))?;
         found.item.as_ref().map(|item| read(OPERATION, item)).transpose()
     }
 
     async fn list(&self, tenant: &TenantId, after: Option<&DocumentId>, limit: u32) -> Result<DocumentPage, PortError> {
         const OPERATION: &str = "Query documents";
-        let mut query = self.client.query().table_name(&self.name).key_condition_expression("pk = :pk").expression_attribute_values(":pk", partition(tenant));
+        let mut query = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", partition(tenant));
         if let Some(after) = after {
             query = query.exclusive_start_key("pk", partition(tenant)).exclusive_start_key("sk", s(after.as_str()));
         }
-        let found = query.limit(i32::try_from(limit).unwrap_or(i32::MAX)).send().await.map_err(|error| port_error(OPERATION, &error))?;
+        let found =
+            query.limit(i32::try_from(limit).unwrap_or(i32::MAX)).send().await.map_err(|error| port_error(OPERATION, &error))?;
         let documents = found.items().iter().map(|item| read(OPERATION, item)).collect::<Result<_, _>>()?;
         let next = found.last_evaluated_key().and_then(|key| text(key, "sk")).and_then(|sk| DocumentId::parse(sk).ok());
         Ok(DocumentPage { documents, next })
@@ -221,7 +238,14 @@ impl IndexingRegistry for DocumentsTable {
         let mut values = vec![(":now", n(now.as_millisecond())), (":claim", s(&claim.token))];
         match finish {
             Finish::Indexed { title, version, pages, chunks, size_bytes } => {
-                set.extend(["title = :title", "version = :version", "searchable_version = :version", "pages = :pages", "chunks = :chunks", "size_bytes = :size"]);
+                set.extend([
+                    "title = :title",
+                    "version = :version",
+                    "searchable_version = :version",
+                    "pages = :pages",
+                    "chunks = :chunks",
+                    "size_bytes = :size",
+                ]);
                 values.extend([
                     (":status", s(Status::Indexed.as_str())),
                     (":title", s(title)),
@@ -246,7 +270,10 @@ impl IndexingRegistry for DocumentsTable {
             }
             Finish::Deleted => {
                 set.push("expires_at = :expires");
-                values.extend([(":status", s(Status::Deleted.as_str())), (":expires", n(now.as_second() + TOMBSTONE_DAYS * 86_400))]);
+                values.extend([
+                    (":status", s(Status::Deleted.as_str())),
+                    (":expires", n(now.as_second() + TOMBSTONE_DAYS * 86_400)),
+                ]);
                 remove.extend(["#reason", "searchable_version", "pages", "chunks"]);
             }
         }
@@ -281,9 +308,17 @@ impl DocumentsTable {
     /// Tells a finished or newer event from one that is being worked on. Only decides whether to try again, so a read is enough.
     async fn why_not(&self, claim: &Claim) -> Result<Claimed, PortError> {
         const OPERATION: &str = "GetItem documents";
-        let get = self.client.get_item().table_name(&self.name).key("pk", partition(&claim.tenant)).key("sk", s(claim.document_id.as_str())).consistent_read(true);
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .key("pk", partition(&claim.tenant))
+            .key("sk", s(claim.document_id.as_str()))
+            .consistent_read(true);
         let found = get.send().await.map_err(|error| port_error(OPERATION, &error))?;
-        let busy = found.item.is_some_and(|item| text(&item, "sequencer") == Some(claim.sequencer.as_str()) && text(&item, "claim").is_some());
+        let busy = found
+            .item
+            .is_some_and(|item| text(&item, "sequencer") == Some(claim.sequencer.as_str()) && text(&item, "claim").is_some());
         Ok(if busy { Claimed::Busy } else { Claimed::Stale })
     }
 }

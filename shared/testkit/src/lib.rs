@@ -1,9 +1,11 @@
 //! Fakes that keep the ports' promises in memory, and fixtures. Fakes, not mocks: they behave, they do not expect.
 
 mod objects;
+mod outage;
 mod registry;
 mod simple;
 
 pub use objects::MemoryObjects;
+pub use outage::{Outage, wait};
 pub use registry::MemoryRegistry;
 pub use simple::{CountingIds, FixedExtractor, MemoryAuditLog, WordEmbedder, context, document_of_paragraphs, fixed_now};

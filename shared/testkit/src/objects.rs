@@ -1,10 +1,11 @@
-//! An object store in memory: tags, conditional writes, removal. Linearizable: one lock.
+//! An object store in memory: versions, tags, conditional writes, removal. Linearizable: one lock.
 
+use crate::outage::Outage;
 use async_trait::async_trait;
 use domain::fault::PortError;
 use domain::objects::{Fetched, Link, LinkSigner, ObjectHead, ObjectReader, ObjectWriter, UploadTerms, WriteCondition};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[derive(Clone)]
 struct Stored {
@@ -13,45 +14,66 @@ struct Stored {
     metadata: BTreeMap<String, String>,
 }
 
+impl Stored {
+    fn version_id(&self) -> String {
+        format!("v{}", self.serial)
+    }
+
+    fn etag(&self) -> String {
+        self.serial.to_string()
+    }
+}
+
 #[derive(Default)]
 struct State {
     serial: u64,
     objects: BTreeMap<String, Stored>,
-    /// Calls still allowed before the store begins to fail; `None` is forever.
-    calls_left: Option<u64>,
+    /// Every version ever written: a reader who names one gets it, whatever is at the key now.
+    versions: BTreeMap<(String, String), Stored>,
 }
 
-/// An object store in memory.
-#[derive(Default)]
-pub struct MemoryObjects(Mutex<State>);
+impl State {
+    fn put(&mut self, key: &str, bytes: Vec<u8>, metadata: BTreeMap<String, String>) -> String {
+        self.serial += 1;
+        let stored = Stored { bytes, serial: self.serial, metadata };
+        self.versions.insert((key.to_owned(), stored.version_id()), stored.clone());
+        let etag = stored.etag();
+        self.objects.insert(key.to_owned(), stored);
+        etag
+    }
+}
+
+/// An object store in memory. A clone is the same store.
+#[derive(Clone, Default)]
+pub struct MemoryObjects {
+    state: Arc<Mutex<State>>,
+    outage: Outage,
+}
 
 impl MemoryObjects {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A store whose calls fail when this outage says so.
+    pub fn with_outage(outage: Outage) -> Self {
+        Self { outage, ..Self::default() }
     }
 
-    fn admitted(&self, operation: &'static str) -> Result<MutexGuard<'_, State>, PortError> {
-        let mut state = self.state();
-        match &mut state.calls_left {
-            Some(0) => return Err(PortError::Unavailable { operation, code: "injected".into() }),
-            Some(left) => *left -= 1,
-            None => {}
-        }
-        Ok(state)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets `calls` more calls through and fails every one after them: a crash between any two steps.
     pub fn fail_after(&self, calls: Option<u64>) {
-        self.state().calls_left = calls;
+        calls.map_or_else(|| self.outage.end(), |calls| self.outage.begin_after(calls));
     }
 
-    /// Puts an object as a client would.
-    pub fn upload(&self, key: &str, bytes: &[u8], metadata: &[(&str, &str)]) {
-        let mut state = self.state();
-        state.serial += 1;
+    /// Puts an object as a client would; answers its version.
+    pub fn upload(&self, key: &str, bytes: &[u8], metadata: &[(&str, &str)]) -> String {
         let metadata = metadata.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let stored = Stored { bytes: bytes.to_vec(), serial: state.serial, metadata };
-        state.objects.insert(key.to_owned(), stored);
+        format!("v{}", self.state().put(key, bytes.to_vec(), metadata))
+    }
+
+    /// Removes an object as a client would.
+    pub fn take_away(&self, key: &str) {
+        self.state().objects.remove(key);
     }
 
     /// Changes stored bytes behind everyone's back: damage at rest.
@@ -65,28 +87,38 @@ impl MemoryObjects {
     pub fn keys(&self) -> Vec<String> {
         self.state().objects.keys().cloned().collect()
     }
+
+    /// The bytes at a key and their version, if there are any.
+    pub fn peek(&self, key: &str) -> Option<(Vec<u8>, String)> {
+        self.state().objects.get(key).map(|stored| (stored.bytes.clone(), stored.version_id()))
+    }
 }
 
 #[async_trait]
 impl ObjectReader for MemoryObjects {
     async fn head(&self, key: &str) -> Result<Option<ObjectHead>, PortError> {
-        let state = self.admitted("HeadObject")?;
-        Ok(state.objects.get(key).map(|o| ObjectHead {
-            etag: o.serial.to_string(),
-            version_id: Some(format!("v{}", o.serial)),
+        let answer = self.outage.call("HeadObject").await?;
+        let head = self.state().objects.get(key).map(|o| ObjectHead {
+            etag: o.etag(),
+            version_id: Some(o.version_id()),
             size_bytes: o.bytes.len() as u64,
             media_type: None,
             metadata: o.metadata.clone(),
-        }))
+        });
+        answer.with(head)
     }
 
     async fn get(&self, key: &str, version_id: Option<&str>, unless_etag: Option<&str>) -> Result<Fetched, PortError> {
-        let state = self.admitted("GetObject")?;
-        let found = state.objects.get(key).filter(|o| version_id.is_none_or(|v| v == format!("v{}", o.serial)));
-        Ok(match found {
+        let answer = self.outage.call("GetObject").await?;
+        let state = self.state();
+        let found = match version_id {
+            Some(version) => state.versions.get(&(key.to_owned(), version.to_owned())),
+            None => state.objects.get(key),
+        };
+        answer.with(match found {
             None => Fetched::Absent,
-            Some(o) if unless_etag == Some(o.serial.to_string().as_str()) => Fetched::NotModified,
-            Some(o) => Fetched::Found { bytes: o.bytes.clone(), etag: o.serial.to_string() },
+            Some(o) if unless_etag == Some(o.etag().as_str()) => Fetched::NotModified,
+            Some(o) => Fetched::Found { bytes: o.bytes.clone(), etag: o.etag() },
         })
     }
 }
@@ -94,24 +126,23 @@ impl ObjectReader for MemoryObjects {
 #[async_trait]
 impl ObjectWriter for MemoryObjects {
     async fn put(&self, key: &str, bytes: Vec<u8>, condition: WriteCondition) -> Result<String, PortError> {
-        let mut state = self.admitted("PutObject")?;
+        let answer = self.outage.call("PutObject").await?;
+        let mut state = self.state();
         let holds = match (&condition, state.objects.get(key)) {
             (WriteCondition::Absent, present) => present.is_none(),
-            (WriteCondition::Matches(etag), Some(o)) => o.serial.to_string() == *etag,
+            (WriteCondition::Matches(etag), Some(o)) => o.etag() == *etag,
             (WriteCondition::Matches(_), None) => false,
         };
         if !holds {
             return Err(PortError::Conflict { operation: "PutObject" });
         }
-        state.serial += 1;
-        let serial = state.serial;
-        state.objects.insert(key.to_owned(), Stored { bytes, serial, metadata: BTreeMap::new() });
-        Ok(serial.to_string())
+        answer.with(state.put(key, bytes, BTreeMap::new()))
     }
 
     async fn remove(&self, key: &str) -> Result<(), PortError> {
-        self.admitted("DeleteObject")?.objects.remove(key);
-        Ok(())
+        let answer = self.outage.call("DeleteObject").await?;
+        self.state().objects.remove(key);
+        answer.with(())
     }
 }
 

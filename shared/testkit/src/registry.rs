@@ -1,5 +1,6 @@
 //! The registry in memory, with the rules of the real one: a newer event takes over, a repeat waits, a stranger's token fails.
 
+use crate::outage::Outage;
 use async_trait::async_trait;
 use domain::documents::index_object::file_name;
 use domain::documents::pages::Format;
@@ -10,7 +11,7 @@ use domain::fault::PortError;
 use domain::ids::{DocumentId, TenantId};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[derive(Clone)]
 struct Row {
@@ -18,13 +19,23 @@ struct Row {
     claim: Option<String>,
 }
 
-/// The registry in memory.
-#[derive(Default)]
-pub struct MemoryRegistry(Mutex<BTreeMap<(TenantId, DocumentId), Row>>);
+type Rows = BTreeMap<(TenantId, DocumentId), Row>;
+
+/// The registry in memory. A clone is the same registry.
+#[derive(Clone, Default)]
+pub struct MemoryRegistry {
+    rows: Arc<Mutex<Rows>>,
+    outage: Outage,
+}
 
 impl MemoryRegistry {
-    fn rows(&self) -> MutexGuard<'_, BTreeMap<(TenantId, DocumentId), Row>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A registry whose calls fail when this outage says so.
+    pub fn with_outage(outage: Outage) -> Self {
+        Self { outage, ..Self::default() }
+    }
+
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn with_claim(&self, claim: &Claim, change: impl FnOnce(&mut Row)) -> Result<(), PortError> {
@@ -41,28 +52,38 @@ impl MemoryRegistry {
 #[async_trait]
 impl DocumentRegistry for MemoryRegistry {
     async fn announce(&self, document: &Document) -> Result<(), PortError> {
+        let answer = self.outage.call("PutItem documents").await?;
         let row = Row { document: document.clone(), claim: None };
         self.rows().entry((document.tenant.clone(), document.id.clone())).or_insert(row);
-        Ok(())
+        answer.with(())
     }
 
     async fn find(&self, tenant: &TenantId, id: &DocumentId) -> Result<Option<Document>, PortError> {
-        Ok(self.rows().get(&(tenant.clone(), id.clone())).map(|row| row.document.clone()))
+        let answer = self.outage.call("GetItem documents").await?;
+        answer.with(self.rows().get(&(tenant.clone(), id.clone())).map(|row| row.document.clone()))
     }
 
     async fn list(&self, tenant: &TenantId, after: Option<&DocumentId>, limit: u32) -> Result<DocumentPage, PortError> {
+        let answer = self.outage.call("Query documents").await?;
         let rows = self.rows();
         let mut later = rows.iter().filter(|((t, id), _)| t == tenant && after.is_none_or(|a| id > a));
         let documents: Vec<Document> = later.by_ref().take(limit as usize).map(|(_, row)| row.document.clone()).collect();
         let next = later.next().and(documents.last()).map(|d| d.id.clone());
-        Ok(DocumentPage { documents, next })
+        answer.with(DocumentPage { documents, next })
     }
 
     async fn mark_deleting(&self, tenant: &TenantId, id: &DocumentId, now: Timestamp) -> Result<(), PortError> {
+        let answer = self.outage.call("UpdateItem documents").await?;
         match self.rows().get_mut(&(tenant.clone(), id.clone())) {
             Some(row) => {
-                row.document = Document { status: Status::Deleting, reason: None, valid_until: None, updated_at: now, ..row.document.clone() };
-                Ok(())
+                row.document = Document {
+                    status: Status::Deleting,
+                    reason: None,
+                    valid_until: None,
+                    updated_at: now,
+                    ..row.document.clone()
+                };
+                answer.with(())
             }
             None => Err(PortError::Conflict { operation: "UpdateItem documents" }),
         }
@@ -95,6 +116,7 @@ fn new_document(claim: &Claim) -> Document {
 #[async_trait]
 impl IndexingRegistry for MemoryRegistry {
     async fn claim(&self, claim: &Claim) -> Result<Claimed, PortError> {
+        let answer = self.outage.call("UpdateItem documents").await?;
         let mut rows = self.rows();
         let key = (claim.tenant.clone(), claim.document_id.clone());
         let before = rows.get(&key).cloned();
@@ -103,10 +125,10 @@ impl IndexingRegistry for MemoryRegistry {
         {
             let over = held.is_some() && document.valid_until.is_some_and(|until| until < claim.now);
             if *sequencer == claim.sequencer && held.is_some() && !over {
-                return Ok(Claimed::Busy);
+                return answer.with(Claimed::Busy);
             }
             if *sequencer > claim.sequencer || (*sequencer == claim.sequencer && !over) {
-                return Ok(Claimed::Stale);
+                return answer.with(Claimed::Stale);
             }
         }
         let document = before.as_ref().map_or_else(|| new_document(claim), |row| row.document.clone());
@@ -120,14 +142,17 @@ impl IndexingRegistry for MemoryRegistry {
             ..document
         };
         rows.insert(key, Row { document, claim: Some(claim.token.clone()) });
-        Ok(Claimed::Yes(before.map(|row| Box::new(row.document))))
+        answer.with(Claimed::Yes(before.map(|row| Box::new(row.document))))
     }
 
     async fn progress(&self, claim: &Claim, progress: Progress) -> Result<(), PortError> {
-        self.with_claim(claim, |row| row.document.progress = Some(progress))
+        let answer = self.outage.call("UpdateItem documents").await?;
+        self.with_claim(claim, |row| row.document.progress = Some(progress))?;
+        answer.with(())
     }
 
     async fn finish(&self, claim: &Claim, finish: &Finish, now: Timestamp) -> Result<(), PortError> {
+        let answer = self.outage.call("UpdateItem documents").await?;
         self.with_claim(claim, |row| {
             row.claim = None;
             let document = &mut row.document;
@@ -150,10 +175,13 @@ impl IndexingRegistry for MemoryRegistry {
                     (document.pages, document.chunks) = (None, None);
                 }
             }
-        })
+        })?;
+        answer.with(())
     }
 
     async fn release(&self, claim: &Claim) -> Result<(), PortError> {
-        self.with_claim(claim, |row| row.document.valid_until = Some(claim.now - SignedDuration::from_millis(1)))
+        let answer = self.outage.call("UpdateItem documents").await?;
+        self.with_claim(claim, |row| row.document.valid_until = Some(claim.now - SignedDuration::from_millis(1)))?;
+        answer.with(())
     }
 }

@@ -1,5 +1,6 @@
 //! The small fakes: audit trail, ids, clock, embedder, parser.
 
+use crate::outage::Outage;
 use async_trait::async_trait;
 use domain::audit::{AuditEvent, AuditLog};
 use domain::context::{Actor, Context, Role};
@@ -11,17 +12,23 @@ use domain::retrieval::{Embedder, Embedding};
 use domain::text::Analyzer;
 use jiff::Timestamp;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use ulid::Ulid;
 
-/// The audit trail in memory.
-#[derive(Default)]
+/// The audit trail in memory. A clone is the same trail.
+#[derive(Clone, Default)]
 pub struct MemoryAuditLog {
-    events: Mutex<Vec<AuditEvent>>,
-    down: AtomicBool,
+    events: Arc<Mutex<Vec<AuditEvent>>>,
+    down: Arc<AtomicBool>,
+    outage: Outage,
 }
 
 impl MemoryAuditLog {
+    /// A trail whose calls fail when this outage says so.
+    pub fn with_outage(outage: Outage) -> Self {
+        Self { outage, ..Self::default() }
+    }
+
     /// Everything that was appended.
     pub fn events(&self) -> Vec<AuditEvent> {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -39,8 +46,9 @@ impl AuditLog for MemoryAuditLog {
         if self.down.load(Ordering::SeqCst) {
             return Err(PortError::Unavailable { operation: "PutItem audit", code: "injected".into() });
         }
+        let answer = self.outage.call("PutItem audit").await?;
         self.events.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
-        Ok(())
+        answer.with(())
     }
 }
 
@@ -74,7 +82,9 @@ impl Embedder for WordEmbedder {
             vector[place] += 1.0;
         }
         let length = vector.iter().map(|v| v * v).sum::<f32>().sqrt().max(f32::EPSILON);
-        vector.iter_mut().for_each(|v| *v /= length);
+        for value in &mut vector {
+            *value /= length;
+        }
         Embedding(vector)
     }
 }

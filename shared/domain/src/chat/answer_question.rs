@@ -56,26 +56,29 @@ impl AnswerQuestion<'_> {
     /// Answers with proven sentences, or refuses and says so. Nothing is returned before its audit event is stored.
     pub async fn run(&self, context: &Context, question: &Question) -> Result<Answer, AnswerQuestionError> {
         context.allow(Act::Ask)?;
-        let query = Query { text: question.text().to_owned(), embedding: self.embedder.embed(question.text()), filter: question.filter.clone() };
-        let found = self.index.search(&context.tenant, &query, PASSAGES).await?;
-        let completion = if found.passages.is_empty() {
-            Completion::default()
-        } else {
-            self.model.complete(&Prompt { question: question.text(), passages: &found.passages, terms: &found.terms }).await?
+        let query = Query {
+            text: question.text().to_owned(),
+            embedding: self.embedder.embed(question.text()),
+            filter: question.filter.clone(),
         };
-        let answer = self.prove(question, found, completion);
+        let found = self.index.search(&context.tenant, &query, PASSAGES).await?;
+        let prompt =
+            Prompt { question: question.text(), embedding: &query.embedding, passages: &found.passages, terms: &found.terms };
+        let completion = if found.passages.is_empty() { Completion::default() } else { self.model.complete(&prompt).await? };
+        let answer = self.prove(question, found, &completion);
         self.record(context, &answer).await?;
         Ok(answer)
     }
 
-    fn prove(&self, question: &Question, found: Retrieval, completion: Completion) -> Answer {
+    fn prove(&self, question: &Question, found: Retrieval, completion: &Completion) -> Answer {
         let sentences: Vec<Sentence> = completion.sentences.iter().filter_map(|draft| proven(draft, &found.passages)).collect();
         let refusal = match (sentences.is_empty(), found.passages.is_empty()) {
             (false, _) => None,
             (true, true) => Some(Refusal::NoDocuments),
             (true, false) => Some(Refusal::NoSupport),
         };
-        let nearest = if refusal.is_some() { found.passages.iter().take(NEAREST).filter_map(opening).collect() } else { Vec::new() };
+        let nearest =
+            if refusal.is_some() { found.passages.iter().take(NEAREST).filter_map(opening).collect() } else { Vec::new() };
         Answer {
             sentences,
             refusal,
@@ -93,12 +96,14 @@ impl AnswerQuestion<'_> {
             None => (EventType::ChatAnswered, Outcome::Success),
             Some(_) => (EventType::ChatRefused, Outcome::Success),
         };
-        let mut cited: Vec<DocumentId> = answer.sentences.iter().flat_map(|s| &s.citations).chain(&answer.nearest).map(|c| c.document_id.clone()).collect();
+        let mut cited: Vec<DocumentId> =
+            answer.sentences.iter().flat_map(|s| &s.citations).chain(&answer.nearest).map(|c| c.document_id.clone()).collect();
         cited.sort();
         cited.dedup();
-        let mut event = AuditEvent::new(self.ids, context, event_type, Entity::Conversation(answer.conversation.clone()), outcome)
-            .with("documents", AuditValue::Documents(cited))
-            .with("sentences", AuditValue::Count(answer.sentences.len() as u64));
+        let mut event =
+            AuditEvent::new(self.ids, context, event_type, Entity::Conversation(answer.conversation.clone()), outcome)
+                .with("documents", AuditValue::Documents(cited))
+                .with("sentences", AuditValue::Count(answer.sentences.len() as u64));
         if let Some(refusal) = answer.refusal {
             event = event.with("reason", AuditValue::Code(refusal.as_str()));
         }
@@ -146,7 +151,8 @@ fn quote_of(passage: &Passage, span: Span) -> String {
         if piece.page == span.page && piece.start <= span.start && span.end <= piece.end {
             let from = at + span.start - piece.start;
             let chars = from..from + span.end - span.start;
-            return text::byte_range(&passage.chunk.text, &chars).map_or_else(String::new, |bytes| passage.chunk.text[bytes].to_owned());
+            return text::byte_range(&passage.chunk.text, &chars)
+                .map_or_else(String::new, |bytes| passage.chunk.text[bytes].to_owned());
         }
         at += piece.end - piece.start + 1;
     }

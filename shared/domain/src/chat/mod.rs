@@ -8,7 +8,7 @@ pub use answer_question::{AnswerQuestion, AnswerQuestionError, PASSAGES};
 use crate::documents::chunks::Span;
 use crate::fault::PortError;
 use crate::ids::{ConversationId, DocumentId};
-use crate::retrieval::{Filter, Passage, TermWeight};
+use crate::retrieval::{Embedding, Filter, Passage, TermWeight};
 use async_trait::async_trait;
 use std::ops::Range;
 
@@ -68,6 +68,8 @@ impl Question {
 pub struct Prompt<'a> {
     /// The question's words.
     pub question: &'a str,
+    /// The question's place in meaning space.
+    pub embedding: &'a Embedding,
     /// What was found, best first.
     pub passages: &'a [Passage],
     /// The question's terms and their weights.

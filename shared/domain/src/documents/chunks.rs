@@ -66,10 +66,7 @@ impl Chunk {
 
     /// SHA-256 of the text, hexadecimal: a citation carries it, so that a reader can tell whether the page has changed.
     pub fn content_hash(&self) -> String {
-        Sha256::digest(self.text.as_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        text::hexadecimal(&Sha256::digest(self.text.as_bytes()))
     }
 
     /// Where a range of the chunk's text is, page by page.
@@ -264,7 +261,8 @@ mod tests {
 
     #[test]
     fn locate_maps_back_over_a_page_break() {
-        let chunks = cut(vec![page(1, &[(BlockKind::Paragraph, "Älpha beta.")]), page(2, &[(BlockKind::Paragraph, "Gamma delta.")])]);
+        let chunks =
+            cut(vec![page(1, &[(BlockKind::Paragraph, "Älpha beta.")]), page(2, &[(BlockKind::Paragraph, "Gamma delta.")])]);
         assert_eq!(chunks.len(), 1);
         assert_eq!(chunks[0].pages(), (1, 2));
         assert_eq!(chunks[0].locate(&(0..11)), [Span { page: 1, start: 0, end: 11 }]);

@@ -12,6 +12,7 @@ use crate::fault::{Fault, PortError};
 use crate::ids::{DocumentId, IdSource, RequestId, Sequencer, SubjectId, TenantId};
 use crate::objects::{Fetched, ObjectHead, ObjectReader};
 use crate::retrieval::{Embedder, Embedding, IndexEntry, IndexWriter};
+use crate::text;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
@@ -181,7 +182,12 @@ impl IndexObject<'_> {
         }
     }
 
-    async fn index_version(&self, claim: &Claim, event: &ObjectEvent, head: &ObjectHead) -> Result<Result<(u32, u32), Reason>, PortError> {
+    async fn index_version(
+        &self,
+        claim: &Claim,
+        event: &ObjectEvent,
+        head: &ObjectHead,
+    ) -> Result<Result<(u32, u32), Reason>, PortError> {
         let version = version_of(head);
         let title = title_of(head, &claim.key);
         if let Some(current) = self.index.current(&claim.tenant, &claim.document_id).await?
@@ -237,7 +243,15 @@ impl IndexObject<'_> {
         Ok(embedded)
     }
 
-    async fn finish_indexed(&self, claim: &Claim, event: &ObjectEvent, head: &ObjectHead, title: String, pages: u32, chunks: u32) -> Result<(), PortError> {
+    async fn finish_indexed(
+        &self,
+        claim: &Claim,
+        event: &ObjectEvent,
+        head: &ObjectHead,
+        title: String,
+        pages: u32,
+        chunks: u32,
+    ) -> Result<(), PortError> {
         let details = [("pages", AuditValue::Count(pages.into())), ("chunks", AuditValue::Count(chunks.into()))];
         self.record(claim, event, Some(head), EventType::DocumentIndexed, Outcome::Success, &details).await?;
         let finish = Finish::Indexed { title, version: version_of(head), pages, chunks, size_bytes: head.size_bytes };
@@ -272,7 +286,7 @@ impl IndexObject<'_> {
 fn version_of(head: &ObjectHead) -> String {
     match &head.version_id {
         Some(version) if version != "null" => version.clone(),
-        _ => Sha256::digest(head.etag.as_bytes()).iter().take(16).map(|b| format!("{b:02x}")).collect(),
+        _ => text::hexadecimal(&Sha256::digest(head.etag.as_bytes())[..16]),
     }
 }
 

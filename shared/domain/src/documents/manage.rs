@@ -120,7 +120,8 @@ impl ManageDocuments<'_> {
             return Err(ManageDocumentsError::BadSize { limit: self.size_bytes_max });
         }
         let key = format!("tenants/{}/{}/{}", context.tenant, self.ids.next(context.now), object_name(name));
-        let title = announcement.title.clone().unwrap_or_else(|| name.rsplit_once('.').map_or(name, |(stem, _)| stem).replace('_', " "));
+        let title =
+            announcement.title.clone().unwrap_or_else(|| name.rsplit_once('.').map_or(name, |(stem, _)| stem).replace('_', " "));
         let document = Document {
             id: DocumentId::for_key(&context.tenant, &key),
             tenant: context.tenant.clone(),
@@ -154,14 +155,25 @@ impl ManageDocuments<'_> {
         };
         self.registry.announce(&document).await?;
         let link = self.links.upload_link(&document.key, &terms).await?;
-        let event = AuditEvent::new(self.ids, context, EventType::DocumentUploadRequested, Entity::Document(document.id.clone()), Outcome::Success)
-            .with("size_bytes", AuditValue::Count(announcement.size_bytes));
+        let event = AuditEvent::new(
+            self.ids,
+            context,
+            EventType::DocumentUploadRequested,
+            Entity::Document(document.id.clone()),
+            Outcome::Success,
+        )
+        .with("size_bytes", AuditValue::Count(announcement.size_bytes));
         self.audit.append(&event).await?;
         Ok(Announced { document, link, expires_s: self.upload_link_s })
     }
 
     /// One page of the tenant's documents.
-    pub async fn list(&self, context: &Context, after: Option<&DocumentId>, limit: u32) -> Result<DocumentPage, ManageDocumentsError> {
+    pub async fn list(
+        &self,
+        context: &Context,
+        after: Option<&DocumentId>,
+        limit: u32,
+    ) -> Result<DocumentPage, ManageDocumentsError> {
         context.allow(Act::ListDocuments)?;
         let mut page = self.registry.list(&context.tenant, after, limit.clamp(1, LIST_LIMIT_MAX)).await?;
         page.documents.retain(Document::is_listed);
@@ -185,7 +197,13 @@ impl ManageDocuments<'_> {
         let name = super::index_object::file_name(&document.key);
         let link = self.links.content_link(&document.key, Some(version), name, CONTENT_LINK_S).await?;
         self.audit
-            .append(&AuditEvent::new(self.ids, context, EventType::DocumentViewed, Entity::Document(id.clone()), Outcome::Success))
+            .append(&AuditEvent::new(
+                self.ids,
+                context,
+                EventType::DocumentViewed,
+                Entity::Document(id.clone()),
+                Outcome::Success,
+            ))
             .await?;
         Ok((link, CONTENT_LINK_S))
     }
@@ -198,7 +216,13 @@ impl ManageDocuments<'_> {
             return Err(ManageDocumentsError::Missing);
         }
         self.audit
-            .append(&AuditEvent::new(self.ids, context, EventType::DocumentDeleteRequested, Entity::Document(id.clone()), Outcome::Success))
+            .append(&AuditEvent::new(
+                self.ids,
+                context,
+                EventType::DocumentDeleteRequested,
+                Entity::Document(id.clone()),
+                Outcome::Success,
+            ))
             .await?;
         self.registry.mark_deleting(&context.tenant, id, context.now).await?;
         self.objects.remove(&document.key).await?;
@@ -209,7 +233,8 @@ impl ManageDocuments<'_> {
 }
 
 fn check_name(name: &str) -> Result<(), ManageDocumentsError> {
-    let well_formed = (1..=NAME_CHARS_MAX).contains(&name.chars().count()) && !name.chars().any(|c| c.is_control() || c == '/' || c == '\\');
+    let well_formed =
+        (1..=NAME_CHARS_MAX).contains(&name.chars().count()) && !name.chars().any(|c| c.is_control() || c == '/' || c == '\\');
     if well_formed { Ok(()) } else { Err(ManageDocumentsError::BadName) }
 }
 

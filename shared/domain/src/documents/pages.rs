@@ -132,7 +132,9 @@ impl Reason {
     pub const fn advice(self) -> &'static str {
         match self {
             Self::Empty => "The file is empty or holds no text. Check it and upload it again.",
-            Self::Unsupported => "The file is not a PDF, DOCX, HTML, Markdown, text or CSV document. Convert it and upload it again.",
+            Self::Unsupported => {
+                "The file is not a PDF, DOCX, HTML, Markdown, text or CSV document. Convert it and upload it again."
+            }
             Self::Encrypted => "The file needs a password. Remove the password and upload it again.",
             Self::Malformed => "The file is damaged and could not be read. Save or export it again and upload the new copy.",
             Self::TooLarge => "The file, or what it unpacks to, is over the limit. Split it and upload the parts.",

@@ -22,7 +22,5 @@ pub fn run_child_if_asked() {
 }
 
 fn is_child() -> bool {
-    std::env::args_os()
-        .nth(1)
-        .is_some_and(|argument| argument == ARGUMENT)
+    std::env::args_os().nth(1).is_some_and(|argument| argument == ARGUMENT)
 }

@@ -26,11 +26,7 @@ const PROTOCOL: ExtractError = ExtractError::new(Reason::Internal, Detail::Proto
 /// Reads a document in a child process. Blocks until the child has ended, at most `limits.wall_ms`.
 ///
 /// The program must call [`run_child_if_asked`](super::run_child_if_asked) first thing in its `main`.
-pub fn extract_in_child(
-    bytes: &[u8],
-    name: &str,
-    limits: &Limits,
-) -> Result<ExtractedDocument, ExtractError> {
+pub fn extract_in_child(bytes: &[u8], name: &str, limits: &Limits) -> Result<ExtractedDocument, ExtractError> {
     extract_in_child_with(bytes, name, limits, |_, _| {})
 }
 
@@ -53,17 +49,10 @@ pub fn extract_in_child_with(
         return Err(NOT_STARTED);
     }
     let deadline = Instant::now() + Duration::from_millis(limits.wall_ms);
-    let task = Task {
-        promised: Format::from_name(name),
-        limits: limits.clone(),
-    };
+    let task = Task { promised: Format::from_name(name), limits: limits.clone() };
     let task = serde_json::to_vec(&task).map_err(|_| NOT_STARTED)?;
     let mut child = Ended(start()?);
-    let (stdin, stdout, stderr) = (
-        child.0.stdin.take(),
-        child.0.stdout.take(),
-        child.0.stderr.take(),
-    );
+    let (stdin, stdout, stderr) = (child.0.stdin.take(), child.0.stdout.take(), child.0.stderr.take());
     let (Some(stdin), Some(stdout), Some(stderr)) = (stdin, stdout, stderr) else {
         return Err(NOT_STARTED);
     };
@@ -128,29 +117,17 @@ fn start() -> Result<Child, ExtractError> {
     let program = std::env::current_exe().map_err(|_| NOT_STARTED)?;
     let mut command = Command::new(program);
     // The environment holds keys.
-    command
-        .arg(ARGUMENT)
-        .env_clear()
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.arg(ARGUMENT).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().map_err(|_| NOT_STARTED)
 }
 
 fn feed(mut stdin: ChildStdin, task: &[u8], bytes: &[u8]) {
     // A child that fails early stops reading; what it says about that is on its way.
-    let _ = stdin
-        .write_all(task)
-        .and_then(|()| stdin.write_all(b"\n"))
-        .and_then(|()| stdin.write_all(bytes));
+    let _ = stdin.write_all(task).and_then(|()| stdin.write_all(b"\n")).and_then(|()| stdin.write_all(bytes));
 }
 
 /// Hands on each line, until the end, a bound, or nobody takes it. A line that is no line is handed on as an error.
-fn listen(
-    stdout: ChildStdout,
-    bytes_max: u64,
-    mut hand_on: impl FnMut(io::Result<Vec<u8>>) -> bool,
-) {
+fn listen(stdout: ChildStdout, bytes_max: u64, mut hand_on: impl FnMut(io::Result<Vec<u8>>) -> bool) {
     let mut from = BufReader::new(stdout.take(bytes_max));
     loop {
         let mut line = Vec::new();
@@ -171,10 +148,7 @@ fn listen(
 /// The beginning of what the child wrote to standard error; the rest is read and dropped, so that it never waits.
 fn last_words(mut stderr: impl Read) -> String {
     let mut kept = Vec::new();
-    let _ = stderr
-        .by_ref()
-        .take(LAST_WORDS_BYTES_MAX)
-        .read_to_end(&mut kept);
+    let _ = stderr.by_ref().take(LAST_WORDS_BYTES_MAX).read_to_end(&mut kept);
     let _ = io::copy(&mut stderr, &mut io::sink());
     String::from_utf8_lossy(&kept).into_owned()
 }
@@ -210,9 +184,7 @@ fn ending(status: ExitStatus, last_words: &str) -> ExtractError {
     let is = |signal: Signal| status.signal() == Some(signal.as_raw());
     if is(Signal::XCPU) {
         ExtractError::new(Reason::Timeout, Detail::Processor)
-    } else if last_words.contains("memory allocation of")
-        || last_words.contains("failed to spawn thread")
-    {
+    } else if last_words.contains("memory allocation of") || last_words.contains("failed to spawn thread") {
         ExtractError::new(Reason::TooLarge, Detail::Memory)
     } else if last_words.contains("overflowed its stack") {
         ExtractError::new(Reason::Malformed, Detail::Stack)
@@ -238,26 +210,11 @@ mod tests {
     #[test]
     fn each_way_to_end_has_its_reason() {
         let abort = Signal::ABORT.as_raw();
-        assert_eq!(
-            of(Signal::XCPU.as_raw(), ""),
-            (Reason::Timeout, Detail::Processor)
-        );
-        assert_eq!(
-            of(abort, "memory allocation of 1073741824 bytes failed"),
-            (Reason::TooLarge, Detail::Memory)
-        );
-        assert_eq!(
-            of(abort, "\nthread '<unnamed>' has overflowed its stack"),
-            (Reason::Malformed, Detail::Stack)
-        );
-        assert_eq!(
-            of(Signal::KILL.as_raw(), ""),
-            (Reason::TooLarge, Detail::Memory)
-        );
-        assert_eq!(
-            of(Signal::SEGV.as_raw(), ""),
-            (Reason::Malformed, Detail::Crashed)
-        );
+        assert_eq!(of(Signal::XCPU.as_raw(), ""), (Reason::Timeout, Detail::Processor));
+        assert_eq!(of(abort, "memory allocation of 1073741824 bytes failed"), (Reason::TooLarge, Detail::Memory));
+        assert_eq!(of(abort, "\nthread '<unnamed>' has overflowed its stack"), (Reason::Malformed, Detail::Stack));
+        assert_eq!(of(Signal::KILL.as_raw(), ""), (Reason::TooLarge, Detail::Memory));
+        assert_eq!(of(Signal::SEGV.as_raw(), ""), (Reason::Malformed, Detail::Crashed));
         assert_eq!(of(1 << 8, ""), (Reason::Internal, Detail::Protocol));
     }
 }

@@ -50,11 +50,7 @@ pub(super) struct Listener {
 
 impl Listener {
     /// Takes one line in; returns the progress if it was that. An error ends the conversation.
-    pub fn hear(
-        &mut self,
-        line: &[u8],
-        limits: &Limits,
-    ) -> Result<Option<(u32, u32)>, ExtractError> {
+    pub fn hear(&mut self, line: &[u8], limits: &Limits) -> Result<Option<(u32, u32)>, ExtractError> {
         const PROTOCOL: ExtractError = ExtractError::new(Reason::Internal, Detail::Protocol);
         let said = serde_json::from_slice(line).map_err(|_| PROTOCOL)?;
         if self.outcome.is_some() {
@@ -66,10 +62,7 @@ impl Listener {
                 self.pages.push(page);
             }
             Said::Done { title, pages } if pages as usize == self.pages.len() => {
-                self.outcome = Some(Ok(ExtractedDocument {
-                    title,
-                    pages: std::mem::take(&mut self.pages),
-                }));
+                self.outcome = Some(Ok(ExtractedDocument { title, pages: std::mem::take(&mut self.pages) }));
             }
             Said::Failed(error) => self.outcome = Some(Err(error)),
             _ => return Err(PROTOCOL),
@@ -112,15 +105,7 @@ mod tests {
     use domain::documents::pages::{Block, BlockKind};
 
     fn page(start: usize, end: usize) -> Page {
-        Page {
-            number: 1,
-            text: "héllo".into(),
-            blocks: vec![Block {
-                kind: BlockKind::Paragraph,
-                start,
-                end,
-            }],
-        }
+        Page { number: 1, text: "héllo".into(), blocks: vec![Block { kind: BlockKind::Paragraph, start, end }] }
     }
 
     fn hear(listener: &mut Listener, said: &Said) -> Result<Option<(u32, u32)>, ExtractError> {
@@ -132,51 +117,25 @@ mod tests {
     #[test]
     fn a_conversation_becomes_a_document() {
         let mut listener = Listener::default();
-        assert_eq!(
-            hear(&mut listener, &Said::Progress { done: 0, total: 1 }),
-            Ok(Some((0, 1)))
-        );
+        assert_eq!(hear(&mut listener, &Said::Progress { done: 0, total: 1 }), Ok(Some((0, 1))));
         assert_eq!(hear(&mut listener, &Said::Page(page(0, 5))), Ok(None));
-        assert_eq!(
-            hear(
-                &mut listener,
-                &Said::Done {
-                    title: None,
-                    pages: 1
-                }
-            ),
-            Ok(None)
-        );
+        assert_eq!(hear(&mut listener, &Said::Done { title: None, pages: 1 }), Ok(None));
         assert_eq!(listener.outcome().unwrap().unwrap().pages, [page(0, 5)]);
     }
 
     #[test]
     fn nothing_that_is_not_in_the_protocol_is_believed() {
         let limits = Limits::default();
-        for line in [
-            &b"garbage"[..],
-            b"{}",
-            b"",
-            br#"{"progress":{"done":2,"total":1}}"#,
-            br#"{"done":{"title":null,"pages":1}}"#,
-        ] {
-            assert_eq!(
-                Listener::default().hear(line, &limits).unwrap_err().detail,
-                Detail::Protocol
-            );
+        for line in
+            [&b"garbage"[..], b"{}", b"", br#"{"progress":{"done":2,"total":1}}"#, br#"{"done":{"title":null,"pages":1}}"#]
+        {
+            assert_eq!(Listener::default().hear(line, &limits).unwrap_err().detail, Detail::Protocol);
         }
         for (start, end) in [(0, 6), (3, 2), (2, 2)] {
             assert!(hear(&mut Listener::default(), &Said::Page(page(start, end))).is_err());
         }
         let mut ended = Listener::default();
-        hear(
-            &mut ended,
-            &Said::Done {
-                title: None,
-                pages: 0,
-            },
-        )
-        .unwrap();
+        hear(&mut ended, &Said::Done { title: None, pages: 0 }).unwrap();
         assert!(hear(&mut ended, &Said::Page(page(0, 1))).is_err());
     }
 

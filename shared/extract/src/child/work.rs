@@ -27,20 +27,13 @@ pub(super) fn run() -> i32 {
 
 fn answer(mut from: impl BufRead) -> io::Result<()> {
     let mut line = Vec::new();
-    from.by_ref()
-        .take(TASK_BYTES_MAX)
-        .read_until(b'\n', &mut line)?;
+    from.by_ref().take(TASK_BYTES_MAX).read_until(b'\n', &mut line)?;
     let task: Task = serde_json::from_slice(&line)?;
     restrict(&task.limits)?;
     let mut bytes = Vec::new();
-    from.take(task.limits.bytes_max as u64 + 1)
-        .read_to_end(&mut bytes)?;
-    let worker = thread::Builder::new()
-        .stack_size(STACK_BYTES)
-        .spawn(move || work(&task, &bytes))?;
-    worker
-        .join()
-        .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+    from.take(task.limits.bytes_max as u64 + 1).read_to_end(&mut bytes)?;
+    let worker = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || work(&task, &bytes))?;
+    worker.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
 }
 
 fn work(task: &Task, bytes: &[u8]) -> io::Result<()> {
@@ -70,21 +63,12 @@ fn send(to: &mut impl Write, extracted: Result<ExtractedDocument, ExtractError>)
     for page in document.pages {
         say(to, &Said::Page(page))?;
     }
-    say(
-        to,
-        &Said::Done {
-            title: document.title,
-            pages,
-        },
-    )
+    say(to, &Said::Done { title: document.title, pages })
 }
 
 /// Takes from this process what a document must not have. Cannot be undone.
 fn restrict(limits: &Limits) -> io::Result<()> {
-    let to = |maximum| Rlimit {
-        current: Some(maximum),
-        maximum: Some(maximum),
-    };
+    let to = |maximum| Rlimit { current: Some(maximum), maximum: Some(maximum) };
     // A core file would be the document in the clear; and no other file is to be written.
     setrlimit(Resource::Core, to(0))?;
     setrlimit(Resource::Fsize, to(0))?;
@@ -92,24 +76,12 @@ fn restrict(limits: &Limits) -> io::Result<()> {
     setrlimit(Resource::As, to(limits.memory_bytes))?;
     // The hard limit is what the longest document may use, so that the soft one can grow when the pages are counted.
     let longest = limits.cpu_s_for(limits.pages_max);
-    setrlimit(
-        Resource::Cpu,
-        Rlimit {
-            current: Some(limits.cpu_s),
-            maximum: Some(longest.saturating_add(1)),
-        },
-    )?;
+    setrlimit(Resource::Cpu, Rlimit { current: Some(limits.cpu_s), maximum: Some(longest.saturating_add(1)) })?;
     Ok(())
 }
 
 fn allow_processor_s(seconds: u64, limits: &Limits) {
     let maximum = limits.cpu_s_for(limits.pages_max).saturating_add(1);
     // If it fails the first limit stays, which is the stricter one.
-    let _ = setrlimit(
-        Resource::Cpu,
-        Rlimit {
-            current: Some(seconds),
-            maximum: Some(maximum),
-        },
-    );
+    let _ = setrlimit(Resource::Cpu, Rlimit { current: Some(seconds), maximum: Some(maximum) });
 }

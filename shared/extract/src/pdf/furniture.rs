@@ -19,9 +19,7 @@ const CHARACTERS_MAX: usize = 160;
 pub(super) fn remove(pages: &mut [PageDraft]) {
     let mut seen: HashMap<(Edge, String), usize> = HashMap::new();
     for page in pages.iter() {
-        let mut keys: Vec<_> = edges(&page.drafts)
-            .map(|(edge, _, key)| (edge, key))
-            .collect();
+        let mut keys: Vec<_> = edges(&page.drafts).map(|(edge, _, key)| (edge, key)).collect();
         keys.sort_unstable();
         keys.dedup();
         for key in keys {
@@ -31,10 +29,8 @@ pub(super) fn remove(pages: &mut [PageDraft]) {
     let enough = PAGES_MIN.max(pages.len().div_ceil(2));
     seen.retain(|_, count| *count >= enough);
     for page in pages {
-        let mut doomed: Vec<usize> = edges(&page.drafts)
-            .filter(|(edge, _, key)| seen.contains_key(&(*edge, key.clone())))
-            .map(|(_, at, _)| at)
-            .collect();
+        let mut doomed: Vec<usize> =
+            edges(&page.drafts).filter(|(edge, _, key)| seen.contains_key(&(*edge, key.clone()))).map(|(_, at, _)| at).collect();
         doomed.sort_unstable();
         doomed.dedup();
         for at in doomed.into_iter().rev() {
@@ -52,26 +48,18 @@ enum Edge {
 /// The blocks at the edges of a page, with what they say apart from numbers.
 fn edges(drafts: &[Draft]) -> impl Iterator<Item = (Edge, usize, String)> + '_ {
     let top = (0..drafts.len().min(EDGE_BLOCKS)).map(|at| (Edge::Top, at));
-    let bottom =
-        (drafts.len().saturating_sub(EDGE_BLOCKS)..drafts.len()).map(|at| (Edge::Bottom, at));
-    top.chain(bottom)
-        .filter_map(|(edge, at)| Some((edge, at, key(&drafts[at])?)))
+    let bottom = (drafts.len().saturating_sub(EDGE_BLOCKS)..drafts.len()).map(|at| (Edge::Bottom, at));
+    top.chain(bottom).filter_map(|(edge, at)| Some((edge, at, key(&drafts[at])?)))
 }
 
 /// The text with every number replaced. Rows of tables repeat for other reasons.
 fn key(draft: &Draft) -> Option<String> {
-    if matches!(draft.kind, BlockKind::TableRow { .. })
-        || draft.text.chars().count() > CHARACTERS_MAX
-    {
+    if matches!(draft.kind, BlockKind::TableRow { .. }) || draft.text.chars().count() > CHARACTERS_MAX {
         return None;
     }
     let mut key = String::with_capacity(draft.text.len());
     for character in draft.text.chars().flat_map(char::to_lowercase) {
-        let character = if character.is_ascii_digit() {
-            '#'
-        } else {
-            character
-        };
+        let character = if character.is_ascii_digit() { '#' } else { character };
         let is_same_number = character == '#' && key.ends_with('#');
         if !is_same_number && !character.is_whitespace() {
             key.push(character);
@@ -85,25 +73,11 @@ mod tests {
     use super::*;
 
     fn pages(count: u32, drafts: impl Fn(u32) -> Vec<Draft>) -> Vec<PageDraft> {
-        (1..=count)
-            .map(|number| PageDraft {
-                number,
-                drafts: drafts(number),
-            })
-            .collect()
+        (1..=count).map(|number| PageDraft { number, drafts: drafts(number) }).collect()
     }
 
     fn texts(pages: &[PageDraft]) -> Vec<String> {
-        pages
-            .iter()
-            .map(|page| {
-                page.drafts
-                    .iter()
-                    .map(|draft| draft.text.as_str())
-                    .collect::<Vec<_>>()
-                    .join("/")
-            })
-            .collect()
+        pages.iter().map(|page| page.drafts.iter().map(|draft| draft.text.as_str()).collect::<Vec<_>>().join("/")).collect()
     }
 
     #[test]
@@ -122,15 +96,10 @@ mod tests {
 
     #[test]
     fn two_pages_and_table_rows_prove_nothing() {
-        let mut two = pages(2, |_| {
-            vec![Draft::paragraph("same"), Draft::paragraph("same")]
-        });
+        let mut two = pages(2, |_| vec![Draft::paragraph("same"), Draft::paragraph("same")]);
         remove(&mut two);
         assert_eq!(texts(&two), ["same/same"; 2]);
-        let row = Draft {
-            kind: BlockKind::TableRow { header: true },
-            text: "Drug | Dose".into(),
-        };
+        let row = Draft { kind: BlockKind::TableRow { header: true }, text: "Drug | Dose".into() };
         let mut rows = pages(5, |_| vec![row.clone()]);
         remove(&mut rows);
         assert_eq!(texts(&rows), ["Drug | Dose"; 5]);
@@ -139,11 +108,7 @@ mod tests {
     #[test]
     fn a_header_on_a_few_of_many_pages_stays() {
         let mut read = pages(10, |number| {
-            vec![Draft::paragraph(if number <= 4 {
-                "Chapter".to_owned()
-            } else {
-                "x".repeat(number as usize)
-            })]
+            vec![Draft::paragraph(if number <= 4 { "Chapter".to_owned() } else { "x".repeat(number as usize) })]
         });
         remove(&mut read);
         assert_eq!(read.iter().filter(|page| page.drafts.is_empty()).count(), 0);

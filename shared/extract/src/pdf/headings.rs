@@ -45,10 +45,7 @@ impl Headings {
             *left -= 1;
             let letters = letters(&item.title);
             if !letters.is_empty() {
-                self.outline
-                    .entry(letters)
-                    .or_default()
-                    .push((item.page, depth.min(6)));
+                self.outline.entry(letters).or_default().push((item.page, depth.min(6)));
             }
             self.add(&item.children, depth + 1, left);
         }
@@ -63,11 +60,7 @@ impl Headings {
         if let Some(level) = self.level(paragraph, &text, page) {
             return Some(Draft::heading(level, text.replace('\n', " ")));
         }
-        Some(if paragraph.is_list_item() {
-            Draft::list_item(text)
-        } else {
-            Draft::paragraph(text)
-        })
+        Some(if paragraph.is_list_item() { Draft::list_item(text) } else { Draft::paragraph(text) })
     }
 
     fn level(&self, paragraph: &Paragraph, text: &str, page: u32) -> Option<u8> {
@@ -75,20 +68,12 @@ impl Headings {
         if length > HEADING_CHARACTERS_MAX || !text.chars().any(char::is_alphabetic) {
             return None;
         }
-        let numbered = number(text)
-            .filter(|number| number.has_title)
-            .map(|number| number.parts.len().min(6) as u8);
-        let level = self
-            .outlined(text, page)
-            .or_else(|| paragraph.heading_level());
+        let numbered = number(text).filter(|number| number.has_title).map(|number| number.parts.len().min(6) as u8);
+        let level = self.outlined(text, page).or_else(|| paragraph.heading_level());
         if level.is_some() {
             return level;
         }
-        numbered.filter(|_| {
-            length <= NUMBERED_CHARACTERS_MAX
-                && is_bold(paragraph)
-                && !text.ends_with(['.', ';', ','])
-        })
+        numbered.filter(|_| length <= NUMBERED_CHARACTERS_MAX && is_bold(paragraph) && !text.ends_with(['.', ';', ',']))
     }
 
     /// The level of the outline's entry for this text on this page (or the next, where a title stands at a page's end).
@@ -99,26 +84,18 @@ impl Headings {
         let find = |text: &str| self.outline.get(&letters(text));
         let entries = find(text).or_else(|| find(unnumbered(text)))?;
         let is_here = |at: Option<u32>| at.is_none_or(|at| at.abs_diff(page) <= 1);
-        entries
-            .iter()
-            .find(|(at, _)| is_here(*at))
-            .map(|(_, level)| *level)
+        entries.iter().find(|(at, _)| is_here(*at)).map(|(_, level)| *level)
     }
 }
 
 /// Letters and digits alone, in lower case: outlines and pages differ in spaces and punctuation.
 fn letters(text: &str) -> String {
-    text.chars()
-        .filter(|character| character.is_alphanumeric())
-        .flat_map(char::to_lowercase)
-        .collect()
+    text.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 /// The text after its number.
 fn unnumbered(text: &str) -> &str {
-    text.trim_start_matches(|character: char| {
-        character.is_ascii_digit() || matches!(character, '.' | ')' | ' ' | '§')
-    })
+    text.trim_start_matches(|character: char| character.is_ascii_digit() || matches!(character, '.' | ')' | ' ' | '§'))
 }
 
 fn is_bold(paragraph: &Paragraph) -> bool {
@@ -156,18 +133,9 @@ mod tests {
         chapter.add_child(OutlineItem::new("First line", Some(3), 1));
         outline.add_item(chapter);
         let headings = Headings::of(Some(&outline));
-        assert_eq!(
-            level(&headings, &Paragraph::with_text("2. Treatment"), 2),
-            Some(1)
-        );
-        assert_eq!(
-            level(&headings, &Paragraph::with_text("First  line"), 3),
-            Some(2)
-        );
-        assert_eq!(
-            level(&headings, &Paragraph::with_text("Treatment"), 9),
-            None
-        );
+        assert_eq!(level(&headings, &Paragraph::with_text("2. Treatment"), 2), Some(1));
+        assert_eq!(level(&headings, &Paragraph::with_text("First  line"), 3), Some(2));
+        assert_eq!(level(&headings, &Paragraph::with_text("Treatment"), 9), None);
     }
 
     #[test]

@@ -84,9 +84,7 @@ fn options() -> PageStreamOptions {
 
 fn refused(error: &unpdf::Error) -> ExtractError {
     match error {
-        unpdf::Error::Encrypted | unpdf::Error::InvalidPassword => {
-            ExtractError::new(Reason::Encrypted, Detail::Password)
-        }
+        unpdf::Error::Encrypted | unpdf::Error::InvalidPassword => ExtractError::new(Reason::Encrypted, Detail::Password),
         unpdf::Error::UnknownFormat => ExtractError::new(Reason::Unsupported, Detail::NotAsNamed),
         _ => ExtractError::new(Reason::Malformed, Detail::Parser),
     }
@@ -108,44 +106,27 @@ struct Reading {
 impl Reading {
     fn take(&mut self, event: ParseEvent, limits: &Limits) -> Result<(), ExtractError> {
         match event {
-            ParseEvent::DocumentStart {
-                metadata, outline, ..
-            } => {
-                self.title = metadata
-                    .title
-                    .as_deref()
-                    .map(mend_line)
-                    .filter(|title| is_title(title));
+            ParseEvent::DocumentStart { metadata, outline, .. } => {
+                self.title = metadata.title.as_deref().map(mend_line).filter(|title| is_title(title));
                 self.headings = Headings::of(outline.as_ref());
             }
             ParseEvent::PageParsed(page) => {
                 let drafts = self.blocks(&page);
                 self.tally.add(&drafts, limits)?;
-                let characters = drafts
-                    .iter()
-                    .map(|draft| draft.text.chars().count())
-                    .sum::<usize>();
+                let characters = drafts.iter().map(|draft| draft.text.chars().count()).sum::<usize>();
                 self.characters += characters;
                 if characters < CHARACTERS_A_PAGE_MIN {
                     self.pages_failed += usize::from(page.undecodable_content_streams > 0);
                     self.pages_scanned += usize::from(is_picture(&page, characters));
                 }
-                self.pages.push(PageDraft {
-                    number: page.number,
-                    drafts,
-                });
+                self.pages.push(PageDraft { number: page.number, drafts });
             }
             ParseEvent::PageFailed { page, .. } => {
                 self.pages_failed += 1;
-                self.pages.push(PageDraft {
-                    number: page,
-                    drafts: Vec::new(),
-                });
+                self.pages.push(PageDraft { number: page, drafts: Vec::new() });
             }
             ParseEvent::DocumentEnd { quality } => {
-                self.is_damaged = quality.pages_incomplete
-                    || quality.xref_reconstructed
-                    || quality.skipped_object_count > 0;
+                self.is_damaged = quality.pages_incomplete || quality.xref_reconstructed || quality.skipped_object_count > 0;
             }
             ParseEvent::Progress { .. } => {}
         }
@@ -185,14 +166,8 @@ impl Reading {
         numbering::part(&mut self.pages);
         numbering::settle(&mut self.pages);
         furniture::remove(&mut self.pages);
-        let title = self
-            .title
-            .or_else(|| first_heading(self.pages.iter().flat_map(|page| &page.drafts)));
-        let pages = self
-            .pages
-            .iter()
-            .map(|read| page(read.number, &read.drafts))
-            .collect();
+        let title = self.title.or_else(|| first_heading(self.pages.iter().flat_map(|page| &page.drafts)));
+        let pages = self.pages.iter().map(|read| page(read.number, &read.drafts)).collect();
         Ok(ExtractedDocument { title, pages })
     }
 }
@@ -202,34 +177,17 @@ fn is_picture(page: &unpdf::Page, characters: usize) -> bool {
     page.image_coverage >= SCAN_COVERAGE_MIN
         || page.ocr_text_suppressed
         || (characters == 0
-            && (page.image_op_count > 0
-                || page.suppressed_text_runs > 0
-                || page.fill_op_count >= OUTLINE_FILLS_MIN))
+            && (page.image_op_count > 0 || page.suppressed_text_runs > 0 || page.fill_op_count >= OUTLINE_FILLS_MIN))
 }
 
 /// Programs write file names and placeholders where a title belongs.
 fn is_title(title: &str) -> bool {
     let lower = title.to_lowercase();
-    title
-        .chars()
-        .filter(|character| character.is_alphabetic())
-        .count()
-        >= 3
+    title.chars().filter(|character| character.is_alphabetic()).count() >= 3
         && !lower.starts_with("microsoft ")
         && !matches!(
             lower.as_str(),
-            "untitled"
-                | "(untitled)"
-                | "title"
-                | "document"
-                | "unknown"
-                | "none"
-                | "anonymous"
-                | "(anonymous)"
+            "untitled" | "(untitled)" | "title" | "document" | "unknown" | "none" | "anonymous" | "(anonymous)"
         )
-        && ![
-            ".doc", ".docx", ".dvi", ".tex", ".indd", ".qxd", ".pdf", ".html", ".rtf",
-        ]
-        .iter()
-        .any(|end| lower.ends_with(end))
+        && ![".doc", ".docx", ".dvi", ".tex", ".indd", ".qxd", ".pdf", ".html", ".rtf"].iter().any(|end| lower.ends_with(end))
 }

@@ -21,19 +21,11 @@ pub(super) fn number(text: &str) -> Option<Number> {
     let (word, title) = text.split_once(' ')?;
     let word = word.strip_suffix(['.', ')']).unwrap_or(word);
     let part = |part: &str| {
-        let is_number =
-            (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+        let is_number = (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
         part.parse().ok().filter(|_| is_number)
     };
     let parts = word.split('.').map(part).collect::<Option<Vec<u16>>>()?;
-    Some(Number {
-        parts,
-        has_title: title
-            .trim_start()
-            .chars()
-            .next()
-            .is_some_and(char::is_uppercase),
-    })
+    Some(Number { parts, has_title: title.trim_start().chars().next().is_some_and(char::is_uppercase) })
 }
 
 /// Parts headings that stand under each other without text between, which the parser reads as one.
@@ -45,11 +37,7 @@ pub(super) fn part(pages: &mut [PageDraft]) {
                 page.drafts.push(draft);
                 continue;
             };
-            page.drafts.extend(
-                parted(&draft.text)
-                    .into_iter()
-                    .map(|text| Draft::heading(level, text)),
-            );
+            page.drafts.extend(parted(&draft.text).into_iter().map(|text| Draft::heading(level, text)));
         }
     }
 }
@@ -58,14 +46,11 @@ pub(super) fn part(pages: &mut [PageDraft]) {
 /// when the next one continues it: `Asthma 1 Scope 1.1 Aims`, but not `Type 2 Diabetes`.
 fn parted(text: &str) -> Vec<&str> {
     let starts = text.match_indices(' ').map(|(at, _)| at + 1);
-    let mut numbers: Vec<(usize, Number)> = std::iter::once(0)
-        .chain(starts)
-        .filter_map(|at| Some((at, number(&text[at..])?)))
-        .collect();
+    let mut numbers: Vec<(usize, Number)> =
+        std::iter::once(0).chain(starts).filter_map(|at| Some((at, number(&text[at..])?))).collect();
     numbers.retain(|(_, number)| number.has_title);
-    let is_below = |above: &Number, below: &Number| {
-        below.parts.len() == above.parts.len() + 1 && below.parts.starts_with(&above.parts)
-    };
+    let is_below =
+        |above: &Number, below: &Number| below.parts.len() == above.parts.len() + 1 && below.parts.starts_with(&above.parts);
     let mut cuts: Vec<usize> = Vec::new();
     for pair in numbers.windows(2) {
         let [(above_at, above), (below_at, below)] = pair else {
@@ -102,9 +87,7 @@ pub(super) fn settle(pages: &mut [PageDraft]) {
     let below_title = u8::from(first.is_some_and(|first| depth(first).is_none()));
     for draft in pages.iter_mut().flat_map(|page| &mut page.drafts) {
         if let Some(depth) = depth(draft) {
-            draft.kind = BlockKind::Heading {
-                level: depth.saturating_add(below_title).clamp(1, 6),
-            };
+            draft.kind = BlockKind::Heading { level: depth.saturating_add(below_title).clamp(1, 6) };
         }
     }
 }
@@ -115,20 +98,8 @@ mod tests {
 
     #[test]
     fn numbers_are_read_and_years_and_doses_are_not() {
-        assert_eq!(
-            number("3.2. Dose"),
-            Some(Number {
-                parts: vec![3, 2],
-                has_title: true
-            })
-        );
-        assert_eq!(
-            number("5 mg"),
-            Some(Number {
-                parts: vec![5],
-                has_title: false
-            })
-        );
+        assert_eq!(number("3.2. Dose"), Some(Number { parts: vec![3, 2], has_title: true }));
+        assert_eq!(number("5 mg"), Some(Number { parts: vec![5], has_title: false }));
         for text in ["2024 Update", "Dose", "A.1 Scope", "1..2 X", "7"] {
             assert_eq!(number(text), None);
         }
@@ -136,20 +107,9 @@ mod tests {
 
     #[test]
     fn headings_read_as_one_are_parted() {
-        assert_eq!(
-            parted("2 Assessment 2.1 History"),
-            ["2 Assessment", "2.1 History"]
-        );
-        assert_eq!(
-            parted("Asthma 1 Scope 1.1 Aims 1.1.1 Adults"),
-            ["Asthma", "1 Scope", "1.1 Aims", "1.1.1 Adults"]
-        );
-        for whole in [
-            "Management of Type 2 Diabetes",
-            "4 Type 1 Diabetes",
-            "3.1 Grade 2 Burns",
-            "Annex",
-        ] {
+        assert_eq!(parted("2 Assessment 2.1 History"), ["2 Assessment", "2.1 History"]);
+        assert_eq!(parted("Asthma 1 Scope 1.1 Aims 1.1.1 Adults"), ["Asthma", "1 Scope", "1.1 Aims", "1.1.1 Adults"]);
+        for whole in ["Management of Type 2 Diabetes", "4 Type 1 Diabetes", "3.1 Grade 2 Burns", "Annex"] {
             assert_eq!(parted(whole), [whole]);
         }
     }
@@ -161,9 +121,6 @@ mod tests {
         let mut pages = [PageDraft { number: 1, drafts }];
         settle(&mut pages);
         let levels: Vec<_> = pages[0].drafts.iter().map(|draft| draft.kind).collect();
-        assert_eq!(
-            levels,
-            [1, 2, 3, 2, 1].map(|level| BlockKind::Heading { level })
-        );
+        assert_eq!(levels, [1, 2, 3, 2, 1].map(|level| BlockKind::Heading { level }));
     }
 }

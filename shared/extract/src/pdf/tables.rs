@@ -12,11 +12,7 @@ pub(super) fn rows(table: &Table) -> Vec<Draft> {
     if let [TableRow { cells, .. }] = table.rows.as_slice()
         && let [cell] = cells.as_slice()
     {
-        return cell
-            .content
-            .iter()
-            .map(|paragraph| Draft::paragraph(mend(&paragraph.plain_text(), LineEnds::Typeset)))
-            .collect();
+        return cell.content.iter().map(|paragraph| Draft::paragraph(mend(&paragraph.plain_text(), LineEnds::Typeset))).collect();
     }
     let row = |(row, starts): (&TableRow, &Vec<usize>)| {
         let mut cells: Vec<String> = Vec::new();
@@ -30,14 +26,7 @@ pub(super) fn rows(table: &Table) -> Vec<Draft> {
 }
 
 fn text(cell: &TableCell) -> String {
-    mend_line(
-        &cell
-            .content
-            .iter()
-            .map(unpdf::Paragraph::plain_text)
-            .collect::<Vec<_>>()
-            .join("\n"),
-    )
+    mend_line(&cell.content.iter().map(unpdf::Paragraph::plain_text).collect::<Vec<_>>().join("\n"))
 }
 
 #[cfg(test)]
@@ -49,15 +38,8 @@ mod tests {
         let mut table = Table::new();
         let mut tall = TableCell::text("Adults");
         tall.rowspan = 2;
-        table.add_row(TableRow::new(vec![
-            tall,
-            TableCell::text("A"),
-            TableCell::text("5 mg"),
-        ]));
-        table.add_row(TableRow::new(vec![
-            TableCell::text("B"),
-            TableCell::text("7\nmg"),
-        ]));
+        table.add_row(TableRow::new(vec![tall, TableCell::text("A"), TableCell::text("5 mg")]));
+        table.add_row(TableRow::new(vec![TableCell::text("B"), TableCell::text("7\nmg")]));
         let texts: Vec<_> = rows(&table).into_iter().map(|draft| draft.text).collect();
         assert_eq!(texts, ["Adults | A | 5 mg", "| B | 7 mg"]);
     }

@@ -1,0 +1,79 @@
+# The verbs people type. `make` alone lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+CLI := target/debug/clinchat
+STACK := $(PYTHON) local/stack.py
+LINT_VENV := .local/venv-lint
+DEPLOY_VENV := .local/venv-deploy
+STAGE ?= dev
+ARCH ?= arm64
+export SAM_CLI_TELEMETRY = 0
+
+.PHONY: help
+help: ## list the verbs
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+.PHONY: up ask upload ls down reset status invoke
+up: ## install, build, start the local AWS, deploy, index the samples, ask a question
+	@$(STACK) up $(ARGS)
+
+ask: ## ask a question: make ask Q="When may visitors come?"
+	@test -n "$(Q)" || { echo 'usage: make ask Q="When may visitors come?"'; exit 2; }
+	@$(CLI) ask -- "$(Q)"
+
+upload: ## upload a document and wait until it is searchable: make upload F=path/to/file.pdf
+	@test -n "$(F)" || { echo 'usage: make upload F=path/to/file.pdf'; exit 2; }
+	@$(CLI) upload -- "$(F)"
+
+ls: ## list the documents
+	@$(CLI) ls
+
+down: ## stop the local AWS, keep the data
+	@$(STACK) down
+
+reset: ## stop the local AWS and delete its data
+	@$(STACK) reset
+
+status: ## show what runs
+	@$(CLI) status
+
+invoke: ## call a deployed function with a sample event: make invoke F=indexer E=events/indexer.object-created.json
+	@test -n "$(F)" -a -n "$(E)" || { echo 'usage: make invoke F=indexer E=events/indexer.object-created.json'; exit 2; }
+	@$(STACK) invoke "$(F)" "$(E)"
+
+.PHONY: build cli test lint fmt bench
+build: ## build everything and put the functions where the template looks for them
+	@$(STACK) build
+
+cli: models/minilm-l6-v2-int8.bin ## build the command line: target/release/clinchat
+	cargo build --release -p cli
+	@ls -l target/release/clinchat
+
+test: ## every test, unit to whole-stack journey
+	@$(STACK) build
+	cargo test --workspace --no-fail-fast -- --format=pretty 2>&1 | $(PYTHON) tests/count.py
+
+lint: $(LINT_VENV)/stamp ## format, clippy, Python, template
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	$(PYTHON) -m compileall -q local models samples/build.py tests/count.py
+	$(LINT_VENV)/bin/cfn-lint template.yaml
+	AWS_DEFAULT_REGION=eu-north-1 $(LINT_VENV)/bin/sam validate
+	AWS_DEFAULT_REGION=eu-north-1 $(LINT_VENV)/bin/sam validate --lint
+
+fmt: ## format the Rust code
+	cargo fmt --all
+
+bench: ## print the performance figures beside their peers
+	@$(STACK) build
+	cargo build --release -p bench -p chat -p documents -p indexer
+	cargo run --release -q -p bench -- $(ARGS)
+
+$(LINT_VENV)/stamp: local/requirements-lint.txt
+	$(PYTHON) -m venv $(LINT_VENV)
+	$(LINT_VENV)/bin/pip install --quiet --require-hashes -r local/requirements-lint.txt
+	@touch $@
+
+models/minilm-l6-v2-int8.bin:
+	$(PYTHON) models/fetch.py

@@ -1,0 +1,189 @@
+//! The API as functions. Each request carries the person's token; a token that is refused is renewed once.
+
+use crate::profile::Profile;
+use crate::session::{Bearer, Session, bearer};
+use crate::transport::{Transport, TransportError, decode, host};
+use crate::wire::{Announced, Announcement, Answer, Document, DocumentPage, Link, Question};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use domain::ids::DocumentId;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io::{Read, copy};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use ureq::http::{Method, Request, Response, StatusCode};
+use ureq::{Body, SendBody};
+
+/// Rows per page of the list: the most the API gives.
+const LIST_LIMIT: u32 = 200;
+/// A list that goes on after so many pages (200,000 documents) goes round in circles.
+const LIST_PAGES_MAX: usize = 1_000;
+/// A refusal of the storage is a few hundred bytes of XML.
+const REFUSAL_BYTES_MAX: u64 = 16 << 10;
+
+/// Speaks to one stack as one person.
+pub struct Client {
+    transport: Transport,
+    profile: Profile,
+    session: Mutex<Session>,
+}
+
+impl Client {
+    /// Sends nothing yet.
+    pub fn new(session: Session, verbose: bool) -> Self {
+        let profile = session.found().profile.clone();
+        Self { transport: Transport::new(verbose), profile, session: Mutex::new(session) }
+    }
+
+    /// Who asks; signs in if nobody is.
+    pub fn bearer(&self) -> Result<Bearer> {
+        Ok(bearer(&self.session().id_token(&self.transport)?))
+    }
+
+    /// Signs in with the password.
+    pub fn sign_in(&self, username: Option<&str>) -> Result<Bearer> {
+        Ok(bearer(&self.session().sign_in(&self.transport, username)?))
+    }
+
+    /// Forgets the tokens.
+    pub fn sign_out(&self) -> Result<bool> {
+        self.session().sign_out(&self.transport)
+    }
+
+    /// All documents, page after page.
+    pub fn documents(&self) -> Result<Vec<Document>> {
+        let mut documents = Vec::new();
+        let mut after = String::new();
+        for _ in 0..LIST_PAGES_MAX {
+            let page: DocumentPage = self.get(&format!("/documents?limit={LIST_LIMIT}{after}"))?;
+            documents.extend(page.documents);
+            match page.next {
+                None => return Ok(documents),
+                Some(next) => {
+                    // It becomes part of an address.
+                    let next = DocumentId::parse(&next).map_err(|_| anyhow!("The list goes on at something that is no document."))?;
+                    after = format!("&after={next}");
+                }
+            }
+        }
+        bail!("The list does not end.");
+    }
+
+    /// One document.
+    pub fn document(&self, id: &str) -> Result<Document> {
+        self.get(&format!("/documents/{id}"))
+    }
+
+    /// One document, or `None` if there is none of that id.
+    pub fn document_if_there(&self, id: &str) -> Result<Option<Document>> {
+        match self.document(id) {
+            Ok(document) => Ok(Some(document)),
+            Err(error) if problem_status(&error) == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Announces an upload.
+    pub fn announce(&self, announcement: &Announcement<'_>) -> Result<Announced> {
+        self.send(&Method::POST, "/documents", Some(announcement))
+    }
+
+    /// A link to the content.
+    pub fn content_link(&self, id: &DocumentId) -> Result<Link> {
+        self.get(&format!("/documents/{id}/content"))
+    }
+
+    /// Asks for a document to be deleted.
+    pub fn delete(&self, id: &DocumentId) -> Result<Document> {
+        self.send(&Method::DELETE, &format!("/documents/{id}"), None::<&()>)
+    }
+
+    /// Asks a question.
+    pub fn ask(&self, question: &Question<'_>) -> Result<Answer> {
+        self.send(&Method::POST, "/chat", Some(question))
+    }
+
+    /// Sends the announced bytes along an upload link, with exactly the headers that it is bound to.
+    pub fn put(&self, link: &Link, bytes: &mut (dyn Read + Send)) -> Result<()> {
+        let mut request = Request::builder().method(link.method.as_str()).uri(&link.url);
+        for (name, value) in &link.headers {
+            // The address has it already, and the signature is bound to the address.
+            if !name.eq_ignore_ascii_case("host") {
+                request = request.header(name, value);
+            }
+        }
+        let mut reader: &mut (dyn Read + Send) = bytes;
+        let request = request.body(SendBody::from_reader(&mut reader)).map_err(|_| anyhow!("The upload link cannot be used."))?;
+        let response = self.transport.once(request, true).context("The upload was interrupted")?;
+        ensure!(response.status().is_success(), "The storage refused the upload ({}).", storage_refusal(response));
+        Ok(())
+    }
+
+    /// Fetches what a content link points at.
+    pub fn download(&self, link: &Link, into: &mut impl std::io::Write) -> Result<u64> {
+        let mut request = Request::builder().method(link.method.as_str()).uri(&link.url);
+        for (name, value) in link.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("host")) {
+            request = request.header(name, value);
+        }
+        let request = request.body(()).map_err(|_| anyhow!("The content link cannot be used."))?;
+        let response = self.transport.repeated(&request, true)?;
+        ensure!(response.status().is_success(), "The storage refused the download ({}).", storage_refusal(response));
+        copy(&mut response.into_body().into_reader(), into).context("The download was interrupted")
+    }
+
+    fn session(&self) -> MutexGuard<'_, Session> {
+        // A thread that panicked while signing in leaves the tokens as they were.
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.send(&Method::GET, path, None::<&()>)
+    }
+
+    /// One call of the API.
+    fn send<T: DeserializeOwned>(&self, method: &Method, path: &str, body: Option<&impl Serialize>) -> Result<T> {
+        let url = format!("{}{path}", self.profile.api_url.trim_end_matches('/'));
+        let body = body.map(serde_json::to_string).transpose()?;
+        let token = self.session().id_token(&self.transport)?;
+        let mut response = self.carry(method, &url, body.as_deref(), &token)?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            let token = self.session().id_token_instead_of(&token, &self.transport)?;
+            response = self.carry(method, &url, body.as_deref(), &token)?;
+        }
+        Ok(decode(&host(&url), response)?)
+    }
+
+    fn carry(&self, method: &Method, url: &str, body: Option<&str>, token: &str) -> Result<Response<Body>> {
+        let request = Request::builder()
+            .method(method)
+            .uri(url)
+            .header("accept", "application/json")
+            .header("authorization", format!("Bearer {token}"));
+        let unusable = |_| anyhow!("The profile's api_url cannot be used.");
+        Ok(match body {
+            None if *method == Method::GET => self.transport.repeated(&request.body(()).map_err(unusable)?, false)?,
+            None => self.transport.once(request.body(()).map_err(unusable)?, false)?,
+            Some(body) => {
+                let request = request.header("content-type", "application/json").body(body).map_err(unusable)?;
+                self.transport.once(request, false)?
+            }
+        })
+    }
+}
+
+/// The status of the problem that an error is, if it is one.
+pub fn problem_status(error: &anyhow::Error) -> Option<u16> {
+    error.downcast_ref::<TransportError>().and_then(TransportError::status)
+}
+
+/// Status and code of a storage's refusal. The rest of it may repeat the link.
+fn storage_refusal(response: Response<Body>) -> String {
+    let status = response.status().as_u16();
+    let mut text = String::new();
+    // What cannot be read leaves the status.
+    let _ = response.into_body().into_reader().take(REFUSAL_BYTES_MAX).read_to_string(&mut text);
+    let code = text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map(|(code, _)| code);
+    match code.filter(|code| code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphanumeric())) {
+        Some(code) => format!("{status} {code}"),
+        None => status.to_string(),
+    }
+}

@@ -1,0 +1,55 @@
+//! One file for each command; this one chooses.
+
+mod ask;
+mod collect;
+mod completions;
+mod extract;
+mod list;
+mod login;
+mod open;
+mod pages;
+mod profiles;
+mod remove;
+mod show;
+mod stack;
+mod status;
+mod transfer;
+mod upload;
+
+use crate::args::{Arguments, Command, ProfileCommand};
+use crate::client::Client;
+use crate::config::Config;
+use crate::display::Screen;
+use crate::outcome::Outcome;
+use crate::profile::{Found, Places};
+use crate::session::Session;
+use anyhow::Result;
+
+/// Runs a command.
+pub fn run(arguments: &Arguments, config: &Config, screen: &mut Screen) -> Result<Outcome> {
+    let shared = &arguments.shared;
+    let places = Places::new(config);
+    let (verbose, is_interactive) = (screen.verbose, screen.is_interactive);
+    let found = || -> Result<Found> { places.find(&shared.profile) };
+    let client = || -> Result<Client> {
+        Ok(Client::new(Session::new(found()?, shared.person.as_deref(), config, is_interactive)?, verbose))
+    };
+    match &arguments.command {
+        Command::Up { options } => stack::run("up", options, config),
+        Command::Down => stack::run("down", &[], config),
+        Command::Reset => stack::run("reset", &[], config),
+        Command::Status(flag) => status::run(&found()?, &client()?, flag.json, config, screen),
+        Command::Upload(upload) => upload::run(upload, &client()?, screen),
+        Command::Ls(flag) => list::run(&client()?, flag.json, screen),
+        Command::Show(one) => show::run(one, &client()?, screen),
+        Command::Open(open) => open::run(open, &client()?, screen),
+        Command::Rm(remove) => remove::run(remove, &client()?, screen),
+        Command::Ask(ask) => ask::run(ask, &client()?, screen),
+        Command::Extract(extract) => extract::run(extract, screen),
+        Command::Login { username } => login::sign_in(username.as_deref(), &client()?, screen),
+        Command::Logout => login::sign_out(&client()?, screen),
+        Command::Profile(ProfileCommand::List(flag)) => profiles::list(&places, &shared.profile, flag.json, screen),
+        Command::Profile(ProfileCommand::Add(add)) => profiles::add(add, &places, screen),
+        Command::Completions { shell } => completions::run(*shell, screen),
+    }
+}

@@ -1,0 +1,101 @@
+//! Pages as JSON and as Markdown.
+
+use domain::documents::pages::{BlockKind, Page};
+use domain::text::byte_range;
+use serde_json::{Value, json};
+
+/// `{"page", "text"}`, and `"blocks"` if wanted.
+pub fn page_json(page: &Page, with_blocks: bool) -> Value {
+    let mut value = json!({"page": page.number, "text": page.text});
+    if with_blocks {
+        value["blocks"] = json!(page.blocks);
+    }
+    value
+}
+
+/// The page's blocks as Markdown, after a comment that tells the page.
+pub fn markdown(page: &Page) -> String {
+    let mut text = format!("<!-- page {} -->", page.number);
+    let mut before: Option<BlockKind> = None;
+    for block in &page.blocks {
+        let content = byte_range(&page.text, &(block.start..block.end)).map_or("", |bytes| &page.text[bytes]);
+        let goes_on = match (before, block.kind) {
+            (Some(BlockKind::ListItem), BlockKind::ListItem) => true,
+            (Some(BlockKind::TableRow { .. }), BlockKind::TableRow { header }) => !header,
+            _ => false,
+        };
+        text.push_str(if goes_on { "\n" } else { "\n\n" });
+        match block.kind {
+            BlockKind::Heading { level } => {
+                text.push_str(&"#".repeat(level.clamp(1, 6).into()));
+                text.push(' ');
+                text.push_str(&content.replace('\n', " "));
+            }
+            BlockKind::Paragraph => text.push_str(content),
+            BlockKind::ListItem => text.push_str(&list_item(content)),
+            BlockKind::TableRow { header } => {
+                let row = content.replace('\n', " ");
+                text.push_str(&format!("| {row} |"));
+                if header {
+                    text.push_str("\n|");
+                    text.push_str(&" --- |".repeat(row.split(" | ").count()));
+                }
+            }
+        }
+        before = Some(block.kind);
+    }
+    text.push('\n');
+    text
+}
+
+/// An item with a marker that Markdown knows; numbers stay.
+fn list_item(content: &str) -> String {
+    let is_numbered = content.split_once(['.', ')']).is_some_and(|(number, _)| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()));
+    if is_numbered || content.starts_with("- ") || content.starts_with("* ") {
+        return content.to_owned();
+    }
+    format!("- {}", content.trim_start_matches(['•', '◦', '▪', '–', '·', '-', '*']).trim_start())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::documents::pages::Block;
+
+    fn page(blocks: &[(BlockKind, &str)]) -> Page {
+        let mut text = String::new();
+        let mut placed = Vec::new();
+        for (kind, content) in blocks {
+            if !text.is_empty() {
+                text.push_str("\n\n");
+            }
+            let start = text.chars().count();
+            text.push_str(content);
+            placed.push(Block { kind: *kind, start, end: text.chars().count() });
+        }
+        Page { number: 3, text, blocks: placed }
+    }
+
+    #[test]
+    fn blocks_become_markdown() {
+        let page = page(&[
+            (BlockKind::Heading { level: 2 }, "Dosis für\nKinder"),
+            (BlockKind::Paragraph, "Über 5 kg:"),
+            (BlockKind::ListItem, "• first"),
+            (BlockKind::ListItem, "2. second"),
+            (BlockKind::TableRow { header: true }, "Drug | Dose"),
+            (BlockKind::TableRow { header: false }, "X | 5 mg"),
+        ]);
+        assert_eq!(
+            markdown(&page),
+            "<!-- page 3 -->\n\n## Dosis für Kinder\n\nÜber 5 kg:\n\n- first\n2. second\n\n| Drug | Dose |\n| --- | --- |\n| X | 5 mg |\n"
+        );
+    }
+
+    #[test]
+    fn a_line_has_page_and_text_and_blocks_only_if_wanted() {
+        let page = page(&[(BlockKind::Heading { level: 1 }, "T")]);
+        assert_eq!(page_json(&page, false).to_string(), r#"{"page":3,"text":"T"}"#);
+        assert_eq!(page_json(&page, true)["blocks"][0]["kind"]["heading"]["level"], 1);
+    }
+}

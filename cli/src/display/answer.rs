@@ -1,0 +1,149 @@
+//! An answer with its proof, or a refusal with what comes nearest.
+
+use super::Screen;
+use super::text::{one_line, wrap};
+use crate::wire::{Answer, Citation};
+use anyhow::Result;
+
+/// A place that sentences point at: one number for each page and section of a document's version.
+struct Source<'a> {
+    first: &'a Citation,
+    quotes: Vec<String>,
+}
+
+/// Prints it.
+pub fn print(answer: &Answer, screen: &mut Screen) -> Result<()> {
+    let mut sources: Vec<Source<'_>> = Vec::new();
+    let columns = screen.columns;
+    for sentence in &answer.answer {
+        let mut marks: Vec<usize> = sentence.citations.iter().map(|citation| number(&mut sources, citation)).collect();
+        marks.sort_unstable();
+        marks.dedup();
+        let marks = marks.into_iter().map(|mark| screen.paint.mark(&format!("[{mark}]"))).collect::<Vec<_>>().join("");
+        for line in wrap(&format!("{} {marks}", one_line(&sentence.text)), columns, "", "") {
+            screen.line(line)?;
+        }
+    }
+    if let Some(refusal) = &answer.refusal {
+        for line in wrap(&one_line(&refusal.message), columns, "", "") {
+            screen.line(line)?;
+        }
+        for citation in &refusal.nearest {
+            number(&mut sources, citation);
+        }
+    }
+    if !sources.is_empty() {
+        let head = if answer.refused { "Nearest passages" } else { "Sources" };
+        screen.line("")?;
+        screen.line(screen.paint.strong(head))?;
+    }
+    for (at, source) in sources.iter().enumerate() {
+        print_source(at + 1, source, screen)?;
+    }
+    for id in &answer.unreadable_documents {
+        screen.note(format!("{} could not be read while searching: the answer is from the others.", one_line(id)));
+    }
+    Ok(())
+}
+
+/// The number of the place that a citation points at.
+fn number<'a>(sources: &mut Vec<Source<'a>>, citation: &'a Citation) -> usize {
+    let same = |source: &Source<'_>| {
+        let first = source.first;
+        (&first.document_id, &first.version, first.page, &first.section)
+            == (&citation.document_id, &citation.version, citation.page, &citation.section)
+    };
+    let at = sources.iter().position(same).unwrap_or_else(|| {
+        sources.push(Source { first: citation, quotes: Vec::new() });
+        sources.len() - 1
+    });
+    let quote = one_line(&citation.quote);
+    if !quote.is_empty() && !sources[at].quotes.contains(&quote) {
+        sources[at].quotes.push(quote);
+    }
+    at + 1
+}
+
+fn print_source(number: usize, source: &Source<'_>, screen: &mut Screen) -> Result<()> {
+    let first = source.first;
+    let section: Vec<String> = first.section.iter().map(|heading| one_line(heading)).filter(|heading| !heading.is_empty()).collect();
+    let section = if section.is_empty() { String::new() } else { format!(", {}", section.join(" › ")) };
+    let mark = format!("[{number}]");
+    let indent = " ".repeat(mark.len() + 1);
+    let place = format!("{}, page {}{section}", one_line(&first.title), first.page);
+    let columns = screen.columns;
+    for line in wrap(&place, columns, &format!("{} ", screen.paint.mark(&mark)), &indent) {
+        screen.line(line)?;
+    }
+    for quote in &source.quotes {
+        for line in wrap(&format!("“{quote}”"), columns, &indent, &indent) {
+            screen.line(screen.paint.faint(&line))?;
+        }
+    }
+    screen.line(format!("{indent}{}", screen.paint.faint(&one_line(&first.document_id))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::display::testing;
+    use serde_json::{Value, json};
+
+    fn citation(page: u32, quote: &str) -> Value {
+        json!({
+            "document_id": "doc_0123456789abcdefghjkmnpqrs", "version": "v1", "title": "Sepsis", "section": ["3 Treatment", "3.1 Antibiotics"],
+            "page": page, "start": 0, "end": 9, "quote": quote, "content_hash": "00",
+        })
+    }
+
+    fn printed(answer: &Value) -> String {
+        let (mut screen, out, _) = testing::screen();
+        let mut all = json!({"answer": [], "refused": false, "conversation_id": "c", "model": "m", "usage": {}, "trace_id": "t"});
+        for (name, value) in answer.as_object().unwrap() {
+            all[name] = value.clone();
+        }
+        print(&serde_json::from_value(all).unwrap(), &mut screen).unwrap();
+        out.text()
+    }
+
+    #[test]
+    fn sentences_point_at_numbered_places() {
+        let answer = json!({"answer": [
+            {"text": "Give antibiotics\nwithin one hour of recognition, and do not wait for imaging or for results.", "citations": [citation(3, "within one hour"), citation(4, "do not wait")]},
+            {"text": "Take cultures first.", "citations": [citation(3, "Take cultures first."), citation(3, "within one hour")]},
+        ]});
+        assert_eq!(
+            printed(&answer),
+            "\
+Give antibiotics within one hour of recognition, and do not wait for imaging or
+for results. [1][2]
+Take cultures first. [1]
+
+Sources
+[1] Sepsis, page 3, 3 Treatment › 3.1 Antibiotics
+    “within one hour”
+    “Take cultures first.”
+    doc_0123456789abcdefghjkmnpqrs
+[2] Sepsis, page 4, 3 Treatment › 3.1 Antibiotics
+    “do not wait”
+    doc_0123456789abcdefghjkmnpqrs
+"
+        );
+    }
+
+    #[test]
+    fn a_refusal_shows_what_comes_nearest() {
+        let refusal = json!({"reason": "not_supported", "message": "The documents do not answer this.", "nearest": [citation(1, "Scope")]});
+        assert_eq!(
+            printed(&json!({"refused": true, "refusal": refusal})),
+            "\
+The documents do not answer this.
+
+Nearest passages
+[1] Sepsis, page 1, 3 Treatment › 3.1 Antibiotics
+    “Scope”
+    doc_0123456789abcdefghjkmnpqrs
+"
+        );
+    }
+}

@@ -1,0 +1,300 @@
+//! Object events through the indexer.
+
+use super::{House, document_id, event, object_event};
+use aws_lambda_events::event::sqs::SqsEvent;
+use domain::audit::EventType;
+use domain::documents::pages::Reason;
+use domain::documents::registry::Status;
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+const KEY: &str = "tenants/main/Händehygiene a+b.txt";
+const OTHER: &str = "guidelines/visiting hours.txt";
+const TEXT: &str = "Alcohol gel is rubbed in for 20 seconds.";
+const QUESTION: &str = "How long is alcohol gel rubbed in?";
+const NONE: [&str; 0] = [];
+/// Deliveries after which a message must be done: two more than the work could need.
+const DELIVERIES_MAX: usize = 4;
+
+/// Delivers until nothing comes again, as the queue does.
+async fn deliver_until_done(house: &House, batch: &Value) {
+    for _ in 0..DELIVERIES_MAX {
+        if house.deliver(batch).await.is_empty() {
+            return;
+        }
+    }
+    panic!("still comes again after {DELIVERIES_MAX} deliveries");
+}
+
+async fn quote(house: &House) -> Option<String> {
+    let reply = house.question(QUESTION).await;
+    reply.ok(200)["answer"][0]["citations"][0]["quote"].as_str().map(str::to_owned)
+}
+
+#[tokio::test]
+async fn a_created_object_becomes_searchable_and_a_removed_one_unfindable() {
+    let house = House::new();
+    house.documents.upload(KEY, TEXT.as_bytes(), &[]);
+    assert_eq!(house.deliver(&event("indexer.object-created")).await, NONE);
+    let row = house.row(KEY).await.expect("a row");
+    assert_eq!((row.status, row.pages, row.searchable_version.as_deref()), (Status::Indexed, Some(1), Some("v1")));
+    assert_eq!((row.valid_until, row.progress), (None, None), "nothing is under way");
+    assert_eq!(quote(&house).await.as_deref(), Some(TEXT));
+
+    house.documents.take_away(KEY);
+    assert_eq!(house.deliver(&event("indexer.object-deleted")).await, NONE);
+    let row = house.row(KEY).await.expect("a row");
+    assert_eq!((row.status, row.pages, row.searchable_version), (Status::Deleted, None, None));
+    assert_eq!(house.question(QUESTION).await.ok(200)["refusal"]["reason"], "no_documents");
+    assert_eq!(house.index.keys(), ["index/main/manifest.json"], "no text is left behind");
+    let history = house.history();
+    assert_eq!(history[..1], [EventType::DocumentIndexed]);
+    assert!(history.contains(&EventType::DocumentDeleted));
+}
+
+#[tokio::test]
+async fn an_announced_title_and_uploader_travel_with_the_object() {
+    let house = House::new();
+    house.documents.upload(KEY, TEXT.as_bytes(), &[("title", "Hand%20hygiene%20%C3%BC"), ("uploaded-by", "person-7")]);
+    assert_eq!(house.deliver(&event("indexer.object-created")).await, NONE);
+    assert_eq!(house.row(KEY).await.map(|row| row.title), Some("Hand hygiene ü".to_owned()));
+    assert_eq!(house.audit.events()[0].agent.as_str(), "person-7");
+    assert_eq!(house.question(QUESTION).await.ok(200)["answer"][0]["citations"][0]["title"], "Hand hygiene ü");
+}
+
+#[tokio::test]
+async fn one_malformed_message_never_holds_up_its_neighbours() {
+    let house = House::new();
+    house.documents.upload(KEY, TEXT.as_bytes(), &[]);
+    house.documents.upload(OTHER, b"Visitors may come between 10:00 and 20:00.", &[]);
+    let again = house.deliver(&event("indexer.batch-with-one-malformed")).await;
+    assert_eq!(again, ["b7c2e5a1-9d3f-4e68-8a0b-1c2d3e4f5a6b"]);
+    for key in [KEY, OTHER] {
+        assert_eq!(house.row(key).await.map(|row| row.status), Some(Status::Indexed), "{key}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_object_event_is_either_done_or_comes_again_but_never_stops_the_batch() {
+    let body = |change: &dyn Fn(&mut Value)| {
+        let mut batch = event("indexer.object-created");
+        let mut body: Value = serde_json::from_str(batch["Records"][0]["body"].as_str().expect("a body")).expect("JSON");
+        change(&mut body);
+        batch["Records"][0]["body"] = body.to_string().into();
+        batch
+    };
+    let raw = |text: Value| {
+        let mut batch = event("indexer.object-created");
+        batch["Records"][0]["body"] = text;
+        batch
+    };
+    let foreign = [
+        body(&|b| b["source"] = "aws.ec2".into()),
+        body(&|b| b["detail-type"] = "Object Tags Added".into()),
+        body(&|b| b["detail-type"] = "Scheduled Event".into()),
+    ];
+    let malformed = [
+        raw(json!("")),
+        raw(json!("no JSON")),
+        raw(json!("{}")),
+        raw(json!("[]")),
+        raw(json!("null")),
+        raw(Value::Null),
+        body(&|b| b["detail"] = json!({})),
+        body(&|b| b["detail"]["object"]["key"] = 1.into()),
+        body(&|b| b["detail"]["object"]["sequencer"] = "not hexadecimal".into()),
+        body(&|b| b["detail"]["object"]["sequencer"] = "".into()),
+    ];
+    let house = House::new();
+    for batch in foreign {
+        assert_eq!(house.deliver(&batch).await, NONE, "{batch}");
+    }
+    for batch in malformed {
+        assert_eq!(house.deliver(&batch).await, ["059f36b4-87a3-44ab-83d2-661975830a7d"], "{batch}");
+    }
+    assert_eq!((house.history(), house.index.keys()), (vec![], vec![]), "nothing was done");
+}
+
+#[tokio::test]
+async fn a_message_without_an_id_fails_the_batch_because_no_answer_could_name_it() {
+    let house = House::new();
+    for id in [Value::Null, "".into()] {
+        let mut batch = event("indexer.object-created");
+        batch["Records"][0]["messageId"] = id;
+        let batch: SqsEvent = serde_json::from_value(batch).expect("a batch");
+        assert!(::indexer::handle(&house.indexer, batch).await.is_err());
+    }
+    assert_eq!(house.deliver(&json!({ "Records": [] })).await, NONE);
+}
+
+#[tokio::test]
+async fn a_key_of_no_tenant_is_rejected_and_touches_nothing() {
+    let house = House::new();
+    for key in ["tenants/WEST/a.txt", "tenants/a.txt", "tenants//a.txt", "tenants/../main/a.txt"] {
+        house.documents.upload(key, TEXT.as_bytes(), &[]);
+        assert_eq!(house.deliver(&object_event("Object Created", key, 1)).await, NONE, "{key}");
+    }
+    assert_eq!((house.index.keys(), house.history()), (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn every_bad_document_ends_in_a_visible_state_with_a_reason_and_nothing_is_half_indexed() {
+    let house = House::new();
+    let large = "word ".repeat(2_001);
+    let cases = [
+        ("empty.txt", "", Reason::Empty),
+        ("blank.txt", " \n\n \n", Reason::Empty),
+        ("locked.txt", "!encrypted", Reason::Encrypted),
+        ("broken.txt", "!malformed", Reason::Malformed),
+        ("large.txt", large.as_str(), Reason::TooLarge),
+    ];
+    for (sequencer, (name, text, reason)) in cases.into_iter().enumerate() {
+        let key = format!("tenants/main/{name}");
+        house.index(&key, text, sequencer as u64).await;
+        let row = house.row(&key).await.expect("a row");
+        assert_eq!((row.status, row.reason, row.valid_until), (Status::Failed, Some(reason), None), "{name}");
+        assert_eq!(row.size_bytes, Some(text.len() as u64), "{name}");
+    }
+    assert_eq!(house.index.keys(), NONE);
+    assert_eq!(house.history(), [EventType::DocumentFailed; 5]);
+}
+
+#[tokio::test]
+async fn a_new_version_that_cannot_be_read_leaves_the_old_one_searchable_and_says_so() {
+    let house = House::new();
+    house.index(KEY, TEXT, 1).await;
+    house.index(KEY, "!encrypted", 2).await;
+    let row = house.row(KEY).await.expect("a row");
+    assert_eq!((row.status, row.reason), (Status::Failed, Some(Reason::Encrypted)));
+    assert_eq!((row.version.as_deref(), row.searchable_version.as_deref()), (Some("v2"), Some("v1")));
+    assert_eq!(house.question(QUESTION).await.ok(200)["answer"][0]["citations"][0]["version"], "v1");
+}
+
+#[tokio::test]
+async fn repeats_and_late_events_change_nothing() {
+    let house = House::new();
+    house.index(KEY, "Alcohol gel is rubbed in for 10 seconds.", 1).await;
+    house.index(KEY, TEXT, 2).await;
+    let (rows, keys) = (house.history().len(), house.index.keys());
+    for (kind, sequencer) in [("Object Created", 2), ("Object Created", 1), ("Object Deleted", 1), ("Object Deleted", 2)] {
+        assert_eq!(house.deliver(&object_event(kind, KEY, sequencer)).await, NONE);
+    }
+    assert_eq!((house.history().len(), house.index.keys()), (rows, keys));
+    assert_eq!(quote(&house).await.as_deref(), Some(TEXT));
+}
+
+#[tokio::test]
+async fn events_in_the_wrong_order_end_where_the_bucket_is() {
+    let house = House::new();
+    house.documents.upload(KEY, TEXT.as_bytes(), &[]);
+    // The removal happened before this upload, but is delivered first, with an older sequencer; then the other way round.
+    for (kind, sequencer) in [("Object Deleted", 4), ("Object Created", 5), ("Object Created", 3)] {
+        assert_eq!(house.deliver(&object_event(kind, KEY, sequencer)).await, NONE);
+        assert_eq!(quote(&house).await.as_deref(), Some(TEXT), "{kind} {sequencer}");
+    }
+    house.documents.take_away(KEY);
+    for (kind, sequencer) in [("Object Created", 6), ("Object Deleted", 7)] {
+        assert_eq!(house.deliver(&object_event(kind, KEY, sequencer)).await, NONE);
+        assert_eq!(quote(&house).await, None, "{kind} {sequencer}");
+    }
+    assert_eq!(house.row(KEY).await.map(|row| row.status), Some(Status::Deleted));
+}
+
+#[tokio::test]
+async fn sequencers_are_compared_by_value() {
+    let house = House::new();
+    house.documents.upload(KEY, TEXT.as_bytes(), &[]);
+    let with = |sequencer: &str| {
+        let mut batch = object_event("Object Created", KEY, 1);
+        let body = batch["Records"][0]["body"].as_str().expect("a body").replace("000000000000000001", sequencer);
+        batch["Records"][0]["body"] = body.into();
+        batch
+    };
+    assert_eq!(house.deliver(&with("0100")).await, NONE);
+    let rows = house.history().len();
+    assert_eq!(house.deliver(&with("ff")).await, NONE);
+    assert_eq!(house.history().len(), rows, "ff is older than 0100");
+    assert_eq!(house.deliver(&with("101")).await, NONE);
+    assert_eq!(house.history().len(), rows + 1, "101 is newer than 0100");
+}
+
+#[tokio::test]
+async fn a_run_that_is_cut_off_between_any_two_store_calls_is_made_whole_by_the_next_delivery() {
+    // What happens to the object, and what the house looks like at the end if nothing goes wrong.
+    let created = ("Object Created", "Alcohol gel is rubbed in for 30 seconds.");
+    let removed = ("Object Deleted", "");
+    for (kind, text) in [created, removed] {
+        for loses_answer in [false, true] {
+            let mut cuts = 0;
+            for after in 0.. {
+                let house = House::new();
+                house.index(KEY, TEXT, 1).await;
+                house.index(OTHER, "Visitors may come between 10:00 and 20:00.", 2).await;
+                if text.is_empty() {
+                    house.documents.take_away(KEY);
+                } else {
+                    house.documents.upload(KEY, text.as_bytes(), &[]);
+                }
+                if loses_answer {
+                    house.outage.lose_answer_after(after);
+                } else {
+                    house.outage.begin_after(after);
+                }
+                let batch = object_event(kind, KEY, 3);
+                let cut = !house.deliver(&batch).await.is_empty();
+                house.outage.end();
+                let searched = house.question(QUESTION).await;
+                assert_eq!(searched.status, 200, "searching stays possible after {after} calls");
+                assert!(searched.body.get("unreadable_documents").is_none(), "after {after} calls: {}", searched.text);
+                deliver_until_done(&house, &batch).await;
+                let row = house.row(KEY).await.expect("a row");
+                assert_eq!(row.valid_until, None, "after {after} calls");
+                if text.is_empty() {
+                    assert_eq!((row.status, quote(&house).await), (Status::Deleted, None), "after {after} calls");
+                } else {
+                    assert_eq!((row.status, quote(&house).await), (Status::Indexed, Some(text.into())), "after {after} calls");
+                }
+                assert_eq!(house.row(OTHER).await.map(|row| row.status), Some(Status::Indexed));
+                if !cut {
+                    break;
+                }
+                cuts += 1;
+            }
+            assert!(cuts >= 6, "only {cuts} places to cut at: the sweep does not reach the work");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_same_event_delivered_many_times_at_once_is_worked_on_once() {
+    let house = House::new();
+    house.documents.upload(KEY, TEXT.as_bytes(), &[]);
+    // Claims that last: a second attempt has to wait for the first, not to race it.
+    let house = House { indexer: indexer::Indexer { bounds: domain::documents::index_object::Bounds { claim_s: 300, ..house.indexer.bounds.clone() }, ..house.indexer }, ..house };
+    house.outage.take_turns((0..200_u32).map(|at| (at * 7 % 5) as u8));
+    let batch = object_event("Object Created", KEY, 1);
+    let again = join_all((0..8).map(|_| house.deliver(&batch))).await;
+    assert_eq!(again.iter().filter(|again| again.is_empty()).count(), 1, "{again:?}");
+    assert_eq!(house.history(), [EventType::DocumentIndexed]);
+    assert_eq!(house.deliver(&batch).await, NONE, "a later repeat has nothing to do");
+    assert_eq!(house.history(), [EventType::DocumentIndexed]);
+}
+
+#[tokio::test]
+async fn a_document_whose_audit_row_cannot_be_stored_is_not_called_indexed() {
+    let house = House::new();
+    house.documents.upload(KEY, TEXT.as_bytes(), &[]);
+    house.audit.take_down();
+    let batch = object_event("Object Created", KEY, 1);
+    assert_eq!(house.deliver(&batch).await, ["message-1"]);
+    assert_ne!(house.row(KEY).await.map(|row| row.status), Some(Status::Indexed));
+}
+
+#[tokio::test]
+async fn a_key_has_one_document_id_for_all_its_versions() {
+    let house = House::new();
+    let first = house.index(KEY, TEXT, 1).await;
+    let second = house.index(KEY, "Alcohol gel is rubbed in for 30 seconds.", 2).await;
+    assert_eq!((first.as_str(), second), (document_id(KEY).as_str(), document_id(KEY)));
+    assert_eq!(house.index.keys().len(), 2, "the manifest and one segment: {:?}", house.index.keys());
+}

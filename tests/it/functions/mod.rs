@@ -1,0 +1,213 @@
+//! Events of `events/` through the functions' handlers, with fakes behind them.
+
+mod chat;
+mod documents;
+mod indexer;
+mod schedules;
+
+use crate::repository;
+use ::chat::Chat;
+use ::documents::Documents;
+use ::indexer::Indexer;
+use domain::audit::EventType;
+use domain::chat::extractive::ExtractiveModel;
+use domain::documents::index_object::Bounds;
+use domain::documents::registry::{Document, DocumentRegistry as _};
+use domain::ids::{DocumentId, TenantId};
+use domain::retrieval::Embedder as _;
+use index::{SegmentIndex, SegmentWriter};
+use lambda_http::{Body, Request, Response};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use testkit::{CountingIds, FixedExtractor, MemoryAuditLog, MemoryObjects, MemoryRegistry, Outage, WordEmbedder};
+
+/// The request id in the sample events of the API.
+const REQUEST_ID: &str = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef";
+/// The subject in their claims.
+const SUBJECT: &str = "7a1e3f52-0c4d-4e9b-8f6a-2b3c4d5e6f70";
+
+/// A sample event.
+fn event(name: &str) -> Value {
+    serde_json::from_str(&repository::text(format!("events/{name}.json"))).expect("an event is JSON")
+}
+
+/// A sample event of the API with another body.
+fn event_with_body(name: &str, body: &Value) -> Value {
+    let mut event = event(name);
+    event["body"] = body.to_string().into();
+    event
+}
+
+/// Changes one of the verified claims of an event.
+fn set_claim(event: &mut Value, name: &str, value: &str) {
+    event["requestContext"]["authorizer"]["claims"][name] = value.into();
+}
+
+/// Points an event at a document.
+fn set_document(event: &mut Value, id: &str) {
+    event["pathParameters"] = json!({ "id": id });
+}
+
+/// Sends a body under another media type.
+fn set_media_type(event: &mut Value, media_type: &str) {
+    event["headers"]["Content-Type"] = media_type.into();
+    event["multiValueHeaders"]["Content-Type"] = json!([media_type]);
+}
+
+/// The request that the platform makes of an event.
+fn request(event: &Value) -> Request {
+    lambda_http::request::from_str(&event.to_string()).expect("an API event")
+}
+
+/// A response, read.
+#[derive(Debug)]
+struct Reply {
+    status: u16,
+    media_type: String,
+    text: String,
+    body: Value,
+}
+
+impl From<Response<Body>> for Reply {
+    fn from(response: Response<Body>) -> Self {
+        let header = |name: &str| response.headers().get(name).map(|v| v.to_str().expect("ASCII").to_owned()).unwrap_or_default();
+        let (status, media_type) = (response.status().as_u16(), header("content-type"));
+        assert_eq!(header("cache-control"), "no-store", "answers quote documents");
+        let Body::Text(text) = response.into_body() else { panic!("a response is text") };
+        let body = serde_json::from_str(&text).expect("a response is JSON");
+        Self { status, media_type, text, body }
+    }
+}
+
+impl Reply {
+    /// The problem's status and short name, after a check of what every problem has.
+    fn problem(&self) -> (u16, &str) {
+        assert_eq!(self.media_type, "application/problem+json", "{}", self.text);
+        assert_eq!(self.body["status"], self.status);
+        assert!(self.body["title"].as_str().is_some_and(|title| !title.is_empty()), "{}", self.text);
+        assert_eq!(self.body["trace_id"], REQUEST_ID);
+        let kind = self.body["type"].as_str().and_then(|kind| kind.strip_prefix("urn:clinchat:problem:"));
+        (self.status, kind.expect("a problem of ours"))
+    }
+
+    /// The body of a success.
+    fn ok(&self, status: u16) -> &Value {
+        assert_eq!((self.status, self.media_type.as_str()), (status, "application/json"), "{}", self.text);
+        &self.body
+    }
+}
+
+/// One hospital in memory: what the functions share.
+struct House {
+    /// Cuts every store call off.
+    outage: Outage,
+    documents: MemoryObjects,
+    index: MemoryObjects,
+    registry: MemoryRegistry,
+    audit: MemoryAuditLog,
+    indexer: Indexer,
+}
+
+impl House {
+    fn new() -> Self {
+        let outage = Outage::default();
+        let documents = MemoryObjects::with_outage(outage.clone());
+        let index = MemoryObjects::with_outage(outage.clone());
+        let registry = MemoryRegistry::with_outage(outage.clone());
+        let audit = MemoryAuditLog::with_outage(outage.clone());
+        let indexer = Indexer {
+            registry: Box::new(registry.clone()),
+            objects: Box::new(documents.clone()),
+            extractor: Box::new(FixedExtractor),
+            embedder: Box::new(WordEmbedder),
+            index: Box::new(SegmentWriter::new(Arc::new(index.clone()), WordEmbedder.model_id().to_owned())),
+            audit: Box::new(audit.clone()),
+            ids: Box::new(CountingIds::default()),
+            // An attempt that was cut off is over at once: the next delivery need not wait for its claim to end.
+            bounds: Bounds { claim_s: 0, size_bytes_max: 10_000, default_tenant: TenantId::parse("main").ok() },
+        };
+        Self { outage, documents, index, registry, audit, indexer }
+    }
+
+    /// A new instance of the chat function.
+    fn chat(&self) -> Chat {
+        Chat {
+            index: Box::new(SegmentIndex::new(Arc::new(self.index.clone()), WordEmbedder.model_id().to_owned())),
+            embedder: Box::new(WordEmbedder),
+            model: Box::new(ExtractiveModel::default()),
+            audit: Box::new(self.audit.clone()),
+            ids: Box::new(CountingIds::default()),
+        }
+    }
+
+    /// A new instance of the documents function.
+    fn documents(&self) -> Documents {
+        Documents {
+            registry: Box::new(self.registry.clone()),
+            links: Box::new(self.documents.clone()),
+            objects: Box::new(self.documents.clone()),
+            audit: Box::new(self.audit.clone()),
+            ids: Box::new(CountingIds::default()),
+            upload_bytes_max: 50 << 20,
+            upload_link_s: 3_600,
+        }
+    }
+
+    async fn ask(&self, event: &Value) -> Reply {
+        ::chat::handle(&self.chat(), &request(event)).await.into()
+    }
+
+    async fn call(&self, event: &Value) -> Reply {
+        ::documents::handle(&self.documents(), &request(event)).await.into()
+    }
+
+    /// Asks as the sample event does, with another question.
+    async fn question(&self, question: &str) -> Reply {
+        self.ask(&event_with_body("chat.ask", &json!({ "question": question }))).await
+    }
+
+    /// Hands a batch to the indexer; answers the ids of the messages that come again.
+    async fn deliver(&self, batch: &Value) -> Vec<String> {
+        let batch = serde_json::from_value(batch.clone()).expect("an SQS batch");
+        let response = ::indexer::handle(&self.indexer, batch).await.expect("every message has an id");
+        response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
+    }
+
+    /// Uploads a text and has it indexed; answers the document's id.
+    async fn index(&self, key: &str, text: &str, sequencer: u64) -> DocumentId {
+        self.documents.upload(key, text.as_bytes(), &[]);
+        assert_eq!(self.deliver(&object_event("Object Created", key, sequencer)).await, [""; 0]);
+        document_id(key)
+    }
+
+    /// The registry's row of a key.
+    async fn row(&self, key: &str) -> Option<Document> {
+        self.registry.find(&tenant(key), &document_id(key)).await.expect("the registry is up")
+    }
+
+    /// What happened so far.
+    fn history(&self) -> Vec<EventType> {
+        self.audit.events().iter().map(|event| event.event_type).collect()
+    }
+}
+
+fn tenant(key: &str) -> TenantId {
+    let main = TenantId::parse("main").expect("a tenant");
+    domain::documents::index_object::tenant_of_key(key, Some(&main)).expect("a key of a tenant")
+}
+
+fn document_id(key: &str) -> DocumentId {
+    DocumentId::for_key(&tenant(key), key)
+}
+
+/// A batch of one event on a key, in the sample event's form.
+fn object_event(kind: &str, key: &str, sequencer: u64) -> Value {
+    let mut batch = event("indexer.object-created");
+    let mut body: Value = serde_json::from_str(batch["Records"][0]["body"].as_str().expect("a body")).expect("JSON");
+    body["detail-type"] = kind.into();
+    body["detail"]["object"]["key"] = key.into();
+    body["detail"]["object"]["sequencer"] = format!("{sequencer:018X}").into();
+    batch["Records"][0]["body"] = body.to_string().into();
+    batch["Records"][0]["messageId"] = format!("message-{sequencer}").into();
+    batch
+}
