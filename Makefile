@@ -4,7 +4,6 @@ SHELL := /bin/bash
 PYTHON ?= python3
 CLI := target/debug/clinchat
 STACK := $(PYTHON) local/stack.py
-LINT_VENV := .local/venv-lint
 DEPLOY_VENV := .local/venv-deploy
 STAGE ?= dev
 ARCH ?= arm64
@@ -54,13 +53,12 @@ test: ## every test, unit to whole-stack journey
 	@$(STACK) build
 	cargo test --workspace --no-fail-fast -- --format=pretty 2>&1 | $(PYTHON) tests/count.py
 
-lint: $(LINT_VENV)/stamp ## format, clippy, Python, template
+lint: ## format, clippy, Python, template
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
-	$(PYTHON) -m compileall -q local models samples/build.py tests/count.py
-	$(LINT_VENV)/bin/cfn-lint template.yaml
-	AWS_DEFAULT_REGION=eu-north-1 $(LINT_VENV)/bin/sam validate
-	AWS_DEFAULT_REGION=eu-north-1 $(LINT_VENV)/bin/sam validate --lint
+	$(PYTHON) -m compileall -q local models tests bench samples/build.py
+	tools=$$($(STACK) lint-tools) && export AWS_DEFAULT_REGION=eu-north-1 && \
+	    $$tools/cfn-lint template.yaml && $$tools/sam validate && $$tools/sam validate --lint
 
 fmt: ## format the Rust code
 	cargo fmt --all
@@ -70,10 +68,17 @@ bench: ## print the performance figures beside their peers
 	cargo build --release -p bench -p chat -p documents -p indexer
 	cargo run --release -q -p bench -- $(ARGS)
 
-$(LINT_VENV)/stamp: local/requirements-lint.txt
-	$(PYTHON) -m venv $(LINT_VENV)
-	$(LINT_VENV)/bin/pip install --quiet --require-hashes -r local/requirements-lint.txt
-	@touch $@
-
 models/minilm-l6-v2-int8.bin:
 	$(PYTHON) models/fetch.py
+
+.PHONY: deploy
+deploy: $(DEPLOY_VENV)/stamp models/minilm-l6-v2-int8.bin ## build for AWS and deploy: make deploy STAGE=dev (needs AWS credentials)
+	PATH="$(CURDIR)/$(DEPLOY_VENV)/bin:$$PATH" cargo lambda build --release --$(ARCH) --bin chat --bin documents --bin indexer
+	cp models/minilm-l6-v2-int8.bin target/lambda/chat/
+	cp models/minilm-l6-v2-int8.bin target/lambda/indexer/
+	$$($(STACK) lint-tools)/sam deploy --template-file template.yaml --config-env $(STAGE)
+
+$(DEPLOY_VENV)/stamp: local/requirements-deploy.txt
+	$(PYTHON) -m venv $(DEPLOY_VENV)
+	$(DEPLOY_VENV)/bin/pip install --quiet --require-hashes -r local/requirements-deploy.txt
+	@touch $@

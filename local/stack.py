@@ -142,6 +142,7 @@ def up(options: argparse.Namespace) -> int:
         if options.no_samples:
             note("skipped")
         else:
+            print(f"{SAMPLE_QUESTION}\n", flush=True)
             run_command_line("ask", SAMPLE_QUESTION)
     print_what_next(profile)
     return 0

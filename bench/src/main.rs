@@ -1,23 +1,48 @@
 //! Prints the performance and quality figures: `cargo run --release -p bench -- [NAME ...]`, all of them by default.
 
 mod answers;
+mod cold;
+mod embedding;
+mod machine;
+mod process;
+mod runtime_api;
+mod sample;
+mod search;
+mod stack;
+mod subjects;
+mod upload;
 
 use anyhow::{Result, bail};
 
-/// A figure's name, what it shows, and how it is made.
-const FIGURES: &[(&str, &str, fn() -> Result<()>)] =
-    &[("answers", "sample questions answered from the sample documents", answers::run)];
+/// A figure.
+struct Figure {
+    name: &'static str,
+    shows: &'static str,
+    print: fn() -> Result<()>,
+}
+
+const fn figure(name: &'static str, shows: &'static str, print: fn() -> Result<()>) -> Figure {
+    Figure { name, shows, print }
+}
+
+const FIGURES: &[Figure] = &[
+    figure("answers", "sample questions answered from the sample documents", answers::run),
+    figure("cold", "start, first answer and warm answers of each function binary, beside Python and boto3", cold::run),
+    figure("upload", "from a PDF in the bucket to its first hit, on the local stack", upload::run),
+    figure("embed", "one text to its vector, beside ONNX Runtime", embedding::run),
+    figure("search", "one question over an index in memory", search::run),
+];
 
 fn main() -> Result<()> {
     extract::child::run_child_if_asked();
     let asked: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(unknown) = asked.iter().find(|name| !FIGURES.iter().any(|(known, ..)| known == name)) {
-        let known: Vec<&str> = FIGURES.iter().map(|(name, ..)| *name).collect();
+    if let Some(unknown) = asked.iter().find(|name| !FIGURES.iter().any(|f| f.name == **name)) {
+        let known: Vec<&str> = FIGURES.iter().map(|f| f.name).collect();
         bail!("there is no figure {unknown:?}; there are: {}", known.join(", "));
     }
-    for (name, what, figure) in FIGURES.iter().filter(|(name, ..)| asked.is_empty() || asked.iter().any(|a| a == name)) {
-        println!("\n== {name}: {what}");
-        figure()?;
+    for figure in FIGURES.iter().filter(|f| asked.is_empty() || asked.iter().any(|a| a == f.name)) {
+        println!("\n== {}: {}", figure.name, figure.shows);
+        (figure.print)()?;
     }
     Ok(())
 }

@@ -51,10 +51,10 @@ pub fn total_ms(pid: u32) -> Result<f64> {
     Ok(stat.own_ms + stat.children_ms)
 }
 
-/// This process's own processor time in milliseconds, of the calling thread, to the nanosecond.
+/// The calling thread's processor time in milliseconds, to the nanosecond and up to now.
 pub fn own_thread_ms() -> f64 {
-    let schedule = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    first_number(&schedule) as f64 / 1e6
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    used.tv_sec as f64 * 1e3 + used.tv_nsec as f64 / 1e6
 }
 
 /// Resident memory in MB.

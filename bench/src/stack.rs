@@ -24,7 +24,8 @@ const DONE_MAX: Duration = Duration::from_secs(310);
 /// A running stack. Ends with its last user: the emulator ends when its standard input closes.
 pub struct Stack {
     launcher: Child,
-    _input: Option<ChildStdin>,
+    /// Held open: the emulator ends when it closes.
+    input: Option<ChildStdin>,
     profile: Value,
     agent: Agent,
     token: String,
@@ -61,7 +62,7 @@ impl Stack {
         let profile: Value = serde_json::from_str(&line).context("the local stack did not start; it says why above")?;
         // Refusals are answers that the caller shows, so they are no errors here.
         let agent: Agent = Agent::config_builder().http_status_as_error(false).build().into();
-        let mut stack = Self { launcher, _input: input, profile, agent, token: String::new() };
+        let mut stack = Self { launcher, input, profile, agent, token: String::new() };
         stack.token = stack.sign_in()?;
         Ok(stack)
     }
@@ -181,7 +182,7 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        self._input = None;
+        self.input = None;
         let _ = self.launcher.wait();
     }
 }
@@ -225,8 +226,12 @@ fn lay_out(build: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// A function's binary.
-pub fn binary(build: &str, function: &str) -> Result<PathBuf> {
+/// Where a laid-out function lies as it would lie in `/var/task`: the binary as `bootstrap`, the model beside it.
+pub fn code_folder(build: &str, function: &str) -> Result<PathBuf> {
+    Ok(fs::canonicalize(project().join("target/bench").join(build).join("target/lambda").join(function))?)
+}
+
+fn binary(build: &str, function: &str) -> Result<PathBuf> {
     let path = project().join("target").join(build).join(function);
     let hint = if build == "release" { "cargo build --release -p chat -p documents -p indexer" } else { "make build" };
     ensure!(path.exists(), "{} is not built: `{hint}`", path.display());

@@ -69,16 +69,23 @@ Examples:
   clinchat upload --no-wait *.pdf             return as soon as the bytes have arrived")]
     Upload(Upload),
     /// List the documents
-    #[command(visible_alias = "list", after_help = "Examples:\n  clinchat ls\n  clinchat ls --json | jq -r '.documents[] | select(.status == \"failed\") | .id'")]
+    #[command(
+        visible_alias = "list",
+        after_help = "Examples:\n  clinchat ls\n  clinchat ls --json | jq -r '.documents[] | select(.status == \"failed\") | .id'"
+    )]
     Ls(JsonFlag),
     /// Show one document: state, reason, pages, version
     #[command(after_help = "Example:\n  clinchat show doc_0123456789abcdefghjkmnpqrs")]
     Show(One),
     /// Print a short-lived link to a document's content, or download it
-    #[command(after_help = "Examples:\n  clinchat open doc_0123456789abcdefghjkmnpqrs\n  clinchat open doc_0123456789abcdefghjkmnpqrs --output sepsis.pdf\n\nOpening is audited.")]
+    #[command(
+        after_help = "Examples:\n  clinchat open doc_0123456789abcdefghjkmnpqrs\n  clinchat open doc_0123456789abcdefghjkmnpqrs --output sepsis.pdf\n\nOpening is audited."
+    )]
     Open(Open),
     /// Delete documents
-    #[command(after_help = "Examples:\n  clinchat rm doc_0123456789abcdefghjkmnpqrs\n  clinchat rm --yes --wait doc_0123456789abcdefghjkmnpqrs doc_srqpnmkjhgfedcba9876543210")]
+    #[command(
+        after_help = "Examples:\n  clinchat rm doc_0123456789abcdefghjkmnpqrs\n  clinchat rm --yes --wait doc_0123456789abcdefghjkmnpqrs doc_srqpnmkjhgfedcba9876543210"
+    )]
     Rm(Remove),
     /// Ask a question
     #[command(after_help = "\
@@ -99,7 +106,9 @@ Examples:
 Exit code 4: it cannot be read; standard error has {\"reason\", \"detail\", \"advice\"} on one line.")]
     Extract(Extract),
     /// Sign in and keep the tokens; for stacks whose profile holds no password
-    #[command(after_help = "Examples:\n  clinchat --profile dev login\n  CLINCHAT_PASSWORD=... clinchat --profile dev login --username jo@hospital.example")]
+    #[command(
+        after_help = "Examples:\n  clinchat --profile dev login\n  CLINCHAT_PASSWORD=... clinchat --profile dev login --username jo@hospital.example"
+    )]
     Login {
         /// The user name (also CLINCHAT_USERNAME)
         #[arg(long)]
@@ -305,7 +314,15 @@ mod tests {
 
     #[test]
     fn wrong_lines_are_refused_before_anything_is_sent() {
-        for line in ["ask", "show nonsense", "rm doc_1", "ask q --documents x", "upload", "profile add dev", "open doc_00000000000000000000000000 --json -o f"] {
+        for line in [
+            "ask",
+            "show nonsense",
+            "rm doc_1",
+            "ask q --documents x",
+            "upload",
+            "profile add dev",
+            "open doc_00000000000000000000000000 --json -o f",
+        ] {
             assert!(parse(&format!("clinchat {line}")).is_err(), "{line}");
         }
     }
@@ -314,7 +331,11 @@ mod tests {
     fn each_command_has_an_example() {
         for command in Arguments::command().get_subcommands().filter(|command| !command.has_subcommands()) {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.contains(&format!("clinchat {}", command.get_name())) || help.contains(command.get_name()), "{}", command.get_name());
+            assert!(
+                help.contains(&format!("clinchat {}", command.get_name())) || help.contains(command.get_name()),
+                "{}",
+                command.get_name()
+            );
         }
     }
 }

@@ -60,7 +60,8 @@ impl Client {
                 None => return Ok(documents),
                 Some(next) => {
                     // It becomes part of an address.
-                    let next = DocumentId::parse(&next).map_err(|_| anyhow!("The list goes on at something that is no document."))?;
+                    let next =
+                        DocumentId::parse(&next).map_err(|_| anyhow!("The list goes on at something that is no document."))?;
                     after = format!("&after={next}");
                 }
             }

@@ -55,7 +55,9 @@ pub enum SignInError {
 
 fn denied_words(code: &str) -> String {
     match code {
-        "NotAuthorizedException" | "UserNotFoundException" => "The user name or the password is wrong, or the sign-in has run out.".into(),
+        "NotAuthorizedException" | "UserNotFoundException" => {
+            "The user name or the password is wrong, or the sign-in has run out.".into()
+        }
         "PasswordResetRequiredException" => "The password must be reset: ask an administrator.".into(),
         "UserNotConfirmedException" => "The account is not confirmed yet: ask an administrator.".into(),
         "CodeMismatchException" | "ExpiredCodeException" => "The code is wrong or too old.".into(),

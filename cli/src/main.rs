@@ -11,6 +11,8 @@ mod config;
 mod display;
 #[cfg(test)]
 mod double;
+#[cfg(test)]
+mod journeys;
 mod outcome;
 mod profile;
 mod session;

@@ -74,7 +74,8 @@ impl Session {
         let file = folder.join(format!("{}.{owner}.json", found.name));
         let kept = fs::read(&file).ok().and_then(|bytes| serde_json::from_slice::<Tokens>(&bytes).ok());
         // A stack that was made anew has other clients; another user is another person.
-        let is_ours = |t: &Tokens| t.client_id == found.profile.client_id && username.as_ref().is_none_or(|name| *name == t.username);
+        let is_ours =
+            |t: &Tokens| t.client_id == found.profile.client_id && username.as_ref().is_none_or(|name| *name == t.username);
         let tokens = kept.filter(is_ours);
         let username = username.or_else(|| tokens.as_ref().map(|t| t.username.clone()));
         Ok(Self { found, username, password, file, tokens, is_interactive })
@@ -108,12 +109,11 @@ impl Session {
             Some(username) => username,
             None => self.ask("User name: ", false, "Name it with --username or CLINCHAT_USERNAME.")?,
         };
-        let password = match self.password.clone() {
-            Some(password) => password,
-            None => {
-                let advice = format!("Run `clinchat --profile {} login` in a terminal, or set CLINCHAT_PASSWORD.", self.found.name);
-                self.ask(&format!("Password of {username}: "), true, &advice)?
-            }
+        let password = if let Some(password) = self.password.clone() {
+            password
+        } else {
+            let advice = format!("Run `clinchat --profile {} login` in a terminal, or set CLINCHAT_PASSWORD.", self.found.name);
+            self.ask(&format!("Password of {username}: "), true, &advice)?
         };
         let profile = self.found.profile.clone();
         let pool = UserPool { transport, profile: &profile };

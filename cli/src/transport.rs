@@ -11,7 +11,7 @@ use ureq::{Agent, AsSendBody, Body};
 /// The API's own limit is 29 s; a local stack that has just started needs longer for the first question.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(90);
 /// The largest document (50 MiB) on a slow line (0.5 Mbit/s up) needs 14 minutes.
-const TRANSFER_TIME_MAX: Duration = Duration::from_secs(15 * 60);
+const TRANSFER_TIME_MAX: Duration = Duration::from_mins(15);
 /// A name that does not resolve or a host that does not answer is not waited for.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
 /// The waits before a repeat. Three repeats in 2.1 s outlast a throttled moment, not a person's patience.
@@ -141,7 +141,10 @@ pub fn decode<T: serde::de::DeserializeOwned>(host: &str, response: Response<Bod
 
 /// Host and port of an address, for messages.
 pub fn host(url: &str) -> String {
-    url.parse::<ureq::http::Uri>().ok().and_then(|uri| uri.authority().map(|a| a.to_string())).unwrap_or_else(|| "The address".into())
+    url.parse::<ureq::http::Uri>()
+        .ok()
+        .and_then(|uri| uri.authority().map(ToString::to_string))
+        .unwrap_or_else(|| "The address".into())
 }
 
 fn unreachable(url: &str, error: &ureq::Error) -> TransportError {

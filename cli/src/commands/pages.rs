@@ -50,7 +50,9 @@ pub fn markdown(page: &Page) -> String {
 
 /// An item with a marker that Markdown knows; numbers stay.
 fn list_item(content: &str) -> String {
-    let is_numbered = content.split_once(['.', ')']).is_some_and(|(number, _)| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()));
+    let is_numbered = content
+        .split_once(['.', ')'])
+        .is_some_and(|(number, _)| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()));
     if is_numbered || content.starts_with("- ") || content.starts_with("* ") {
         return content.to_owned();
     }

@@ -20,7 +20,9 @@ pub fn list(places: &Places, chosen: &str, as_json: bool, screen: &mut Screen) -
     let profiles: Vec<_> = places.list().into_iter().map(|(name, path)| (places.find(&name), name, path)).collect();
     if as_json {
         let entry = |(found, name, path): &(Result<crate::profile::Found>, String, std::path::PathBuf)| match found {
-            Ok(found) => json!({"name": name, "api_url": found.profile.api_url, "region": found.profile.region, "file": path, "chosen": name == chosen}),
+            Ok(found) => {
+                json!({"name": name, "api_url": found.profile.api_url, "region": found.profile.region, "file": path, "chosen": name == chosen})
+            }
             Err(error) => json!({"name": name, "file": path, "error": error.to_string()}),
         };
         screen.json(&json!({ "profiles": profiles.iter().map(entry).collect::<Vec<_>>() }))?;
@@ -53,7 +55,15 @@ pub fn add(add: &AddProfile, places: &Places, screen: &mut Screen) -> Result<Out
         (None, (Some(api_url), Some(client_id), Some(region))) => (api_url, client_id, region),
         _ => anyhow::bail!("Name --api-url, --client-id and --region, or --from-outputs."),
     };
-    let profile = Profile { api_url, client_id, region, endpoint: None, username: add.username.clone(), password: None, people: BTreeMap::new() };
+    let profile = Profile {
+        api_url,
+        client_id,
+        region,
+        endpoint: None,
+        username: add.username.clone(),
+        password: None,
+        people: BTreeMap::new(),
+    };
     let path = places.add(&add.name, &profile)?;
     screen.line(format!("Added {} in {}.", add.name, path.display()))?;
     screen.note(format!("Sign in with `clinchat --profile {} login`.", add.name));
@@ -67,7 +77,8 @@ fn read(path: &Path) -> Result<Value> {
     } else {
         text = fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
     }
-    serde_json::from_str(&text).context("this is not JSON: use the output of `aws cloudformation describe-stacks --stack-name NAME`")
+    serde_json::from_str(&text)
+        .context("this is not JSON: use the output of `aws cloudformation describe-stacks --stack-name NAME`")
 }
 
 /// API, client and region of the first stack that has our outputs.

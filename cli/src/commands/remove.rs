@@ -37,9 +37,9 @@ pub fn run(remove: &Remove, client: &Client, screen: &mut Screen) -> Result<Outc
     }
     let mut all = Vec::new();
     for id in &remove.ids {
-        let result = client.delete(id).and_then(|_| {
-            if remove.wait { wait(id, client, screen).map(|()| "deleted") } else { Ok("deleting") }
-        });
+        let result = client
+            .delete(id)
+            .and_then(|_| if remove.wait { wait(id, client, screen).map(|()| "deleted") } else { Ok("deleting") });
         let (status, error) = match result {
             Ok(status) => (status, None),
             Err(error) => ("failed", Some(plain(&format!("{error:#}")))),
@@ -74,7 +74,8 @@ fn wait(id: &DocumentId, client: &Client, screen: &Screen) -> Result<()> {
         match client.document_if_there(id.as_str())? {
             None => return Ok(()),
             Some(document) if document.status.0 == "deleted" => return Ok(()),
-            Some(document) if !document.status.is_leaving() => bail!("It was uploaded again while it was being deleted."),
+            Some(document) if document.status.is_indexed() => bail!("It was uploaded again while it was being deleted."),
+            // The indexer is at work on it: it takes a deletion up as it takes up a document.
             Some(_) => thread::sleep(LOOK_EVERY),
         }
     }

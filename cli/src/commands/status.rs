@@ -92,13 +92,20 @@ fn print(report: &Report, screen: &mut Screen) -> Result<()> {
         line("person", one_line(&format!("{} ({roles}{tenant})", bearer.person)))?;
     }
     if let Some(documents) = &report.documents {
-        let states: Vec<String> = documents.iter().map(|(state, number)| format!("{number} {}", one_line(&state.replace('_', " ")))).collect();
+        let states: Vec<String> =
+            documents.iter().map(|(state, number)| format!("{number} {}", one_line(&state.replace('_', " ")))).collect();
         let states = if states.is_empty() { String::new() } else { format!(": {}", states.join(", ")) };
         line("documents", format!("{}{states}", documents.values().sum::<usize>()))?;
     }
     if let Some(local) = &report.local {
         let is = |name: &str| local[name].as_bool() == Some(true);
-        let health = if is("healthy") { "healthy" } else if is("running") { "running, but does not answer" } else { "not running" };
+        let health = if is("healthy") {
+            "healthy"
+        } else if is("running") {
+            "running, but does not answer"
+        } else {
+            "not running"
+        };
         let process = local["pid"].as_u64().map(|pid| format!(", process {pid}")).unwrap_or_default();
         let data = local["data_bytes"].as_u64().map(|bytes| format!(", {} of data", size(bytes))).unwrap_or_default();
         line("local AWS", format!("{health}{process}{data}"))?;

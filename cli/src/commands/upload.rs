@@ -131,7 +131,8 @@ impl Run<'_> {
                 self.jobs.send((started, bar))?;
                 started += 1;
             }
-            let pause = waiting.iter().map(|w| w.next).min().map_or(LOOK_LAST, |next| next.saturating_duration_since(Instant::now()));
+            let pause =
+                waiting.iter().map(|w| w.next).min().map_or(LOOK_LAST, |next| next.saturating_duration_since(Instant::now()));
             match self.told.recv_timeout(pause) {
                 Ok(Sent { at, bar, result: Ok(document) }) if !self.upload.no_wait => {
                     bar.doing("uploaded");
@@ -204,7 +205,8 @@ impl Run<'_> {
             }
         }
         if one.moved.elapsed() >= Duration::from_secs(self.upload.patience) {
-            let advice = format!("It arrived, but nothing has moved for {} s. Look later with `clinchat show`.", self.upload.patience);
+            let advice =
+                format!("It arrived, but nothing has moved for {} s. Look later with `clinchat show`.", self.upload.patience);
             return over(one, Some(Failure { reason: "no_progress".into(), advice }));
         }
         one.every = (one.every * 3 / 2).min(LOOK_LAST);

@@ -66,11 +66,14 @@ fn number<'a>(sources: &mut Vec<Source<'a>>, citation: &'a Citation) -> usize {
 
 fn print_source(number: usize, source: &Source<'_>, screen: &mut Screen) -> Result<()> {
     let first = source.first;
-    let section: Vec<String> = first.section.iter().map(|heading| one_line(heading)).filter(|heading| !heading.is_empty()).collect();
+    let title = one_line(&first.title);
+    // The topmost heading of many documents is their title.
+    let headings = first.section.iter().map(|heading| one_line(heading));
+    let section: Vec<String> = headings.filter(|heading| !heading.is_empty() && *heading != title).collect();
     let section = if section.is_empty() { String::new() } else { format!(", {}", section.join(" › ")) };
     let mark = format!("[{number}]");
     let indent = " ".repeat(mark.len() + 1);
-    let place = format!("{}, page {}{section}", one_line(&first.title), first.page);
+    let place = format!("{title}, page {}{section}", first.page);
     let columns = screen.columns;
     for line in wrap(&place, columns, &format!("{} ", screen.paint.mark(&mark)), &indent) {
         screen.line(line)?;
@@ -91,7 +94,7 @@ mod tests {
 
     fn citation(page: u32, quote: &str) -> Value {
         json!({
-            "document_id": "doc_0123456789abcdefghjkmnpqrs", "version": "v1", "title": "Sepsis", "section": ["3 Treatment", "3.1 Antibiotics"],
+            "document_id": "doc_0123456789abcdefghjkmnpqrs", "version": "v1", "title": "Sepsis", "section": ["Sepsis", "3 Treatment", "3.1 Antibiotics"],
             "page": page, "start": 0, "end": 9, "quote": quote, "content_hash": "00",
         })
     }
@@ -133,7 +136,8 @@ Sources
 
     #[test]
     fn a_refusal_shows_what_comes_nearest() {
-        let refusal = json!({"reason": "not_supported", "message": "The documents do not answer this.", "nearest": [citation(1, "Scope")]});
+        let refusal =
+            json!({"reason": "not_supported", "message": "The documents do not answer this.", "nearest": [citation(1, "Scope")]});
         assert_eq!(
             printed(&json!({"refused": true, "refusal": refusal})),
             "\

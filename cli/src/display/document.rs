@@ -36,7 +36,7 @@ pub fn table(documents: &[Document], columns: Option<usize>, paint: Paint, now: 
         ("STATUS", Side::Left),
         ("PAGES", Side::Right),
         ("SIZE", Side::Right),
-        ("UPDATED", Side::Right),
+        ("AGE", Side::Right),
     ];
     let row = |document: &Document| {
         let detail = document.reason.as_deref().map(one_line).or_else(|| stage(document));
@@ -71,8 +71,8 @@ pub fn card(document: &Document, screen: &mut Screen, now: Timestamp) -> Result<
         ("size", document.size_bytes.map(size)),
         ("version", document.version.as_deref().map(one_line)),
         ("answers cite", indexed_version.map(|v| format!("version {}", one_line(v)))),
-        ("created", Some(format!("{} ({})", age(&document.created_at, now), one_line(&document.created_at)))),
-        ("updated", Some(format!("{} ({})", age(&document.updated_at, now), one_line(&document.updated_at)))),
+        ("created", Some(format!("{} (age {})", one_line(&document.created_at), age(&document.created_at, now)))),
+        ("updated", Some(format!("{} (age {})", one_line(&document.updated_at), age(&document.updated_at, now)))),
     ];
     for (name, value) in rows.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))) {
         screen.line(format!("{} {value}", paint.faint(&format!("  {name:<12}"))))?;
@@ -113,11 +113,11 @@ pub mod tests {
         assert_eq!(
             table(&documents, None, Paint::OFF, now()).join("\n"),
             "\
-ID                              TITLE     STATUS                    PAGES   SIZE    UPDATED
-doc_0123456789abcdefghjkmnpqrs  Sepsis    indexed                       4  51 KB  1 min ago
-doc_0123456789abcdefghjkmnpqrs  Sepsis    indexing: embedding 3/20                1 min ago
-doc_0123456789abcdefghjkmnpqrs  A [31m B  failed: encrypted                       1 min ago
-doc_0123456789abcdefghjkmnpqrs  Sepsis    awaiting upload                         1 min ago"
+ID                              TITLE     STATUS                    PAGES   SIZE    AGE
+doc_0123456789abcdefghjkmnpqrs  Sepsis    indexed                       4  51 KB  1 min
+doc_0123456789abcdefghjkmnpqrs  Sepsis    indexing: embedding 3/20                1 min
+doc_0123456789abcdefghjkmnpqrs  A [31m B  failed: encrypted                       1 min
+doc_0123456789abcdefghjkmnpqrs  Sepsis    awaiting upload                         1 min"
         );
     }
 
@@ -138,8 +138,8 @@ Sepsis
   format       pdf
   version      v2
   answers cite version v1
-  created      1 h ago (2026-11-22T11:00:00Z)
-  updated      1 min ago (2026-11-22T11:59:00Z)
+  created      2026-11-22T11:00:00Z (age 1 h)
+  updated      2026-11-22T11:59:00Z (age 1 min)
 "
         );
     }

@@ -95,7 +95,11 @@ impl Screen {
 
     /// What went wrong.
     pub fn error(&mut self, error: &anyhow::Error) {
-        let head = if self.paints_errors { Style::new().red().bold().force_styling(true).apply_to("error:").to_string() } else { "error:".into() };
+        let head = if self.paints_errors {
+            Style::new().red().bold().force_styling(true).apply_to("error:").to_string()
+        } else {
+            "error:".into()
+        };
         self.insist(format!("{head} {}", text::plain(&format!("{error:#}"))));
     }
 

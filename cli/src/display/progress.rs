@@ -74,7 +74,7 @@ impl Bar {
     /// So many bytes of so many are through.
     pub fn bytes(&self, what: &str, done: u64, total: u64) {
         if let Some(bar) = &self.0 {
-            bar.set_style(style("{spinner} {prefix} {msg:<12} [{bar:24}] {bytes}/{total_bytes}").progress_chars("=> "));
+            bar.set_style(style("{spinner} {prefix} {msg:<12} [{bar:24}] {percent}%").progress_chars("=> "));
             bar.set_length(total);
             bar.set_position(done.min(total));
             bar.set_message(one_line(what));
@@ -101,7 +101,11 @@ mod tests {
 
     #[test]
     fn templates_parse() {
-        for template in ["{spinner} {prefix} {msg}", "{spinner} {prefix} {msg:<12} [{bar:24}] {pos}/{len}", "{spinner} {prefix} {msg:<12} [{bar:24}] {bytes}/{total_bytes}"] {
+        for template in [
+            "{spinner} {prefix} {msg}",
+            "{spinner} {prefix} {msg:<12} [{bar:24}] {pos}/{len}",
+            "{spinner} {prefix} {msg:<12} [{bar:24}] {percent}%",
+        ] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
     }

@@ -55,7 +55,11 @@ mod tests {
         ];
         assert_eq!(
             render(&head, &rows, Some(36), Paint::OFF),
-            ["ID      TITLE                  PAGES", "doc_1   Sepsis: recognition …      4", "doc_22  Kürzel                   120"]
+            [
+                "ID      TITLE                  PAGES",
+                "doc_1   Sepsis: recognition …      4",
+                "doc_22  Kürzel                   120"
+            ]
         );
         assert_eq!(render(&head, &rows[..1], None, Paint::OFF)[1], "doc_1  Sepsis: recognition and first-hour care      4");
         assert_eq!(render(&head, &[], Some(10), Paint::OFF), ["ID  TITLE  PAGES"]);

@@ -4,7 +4,8 @@ use console::measure_text_width;
 
 /// Without anything that steers a terminal or turns the reading direction: titles and quotes come from strangers' files.
 pub fn plain(text: &str) -> String {
-    let is_steering = |c: char| c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_steering =
+        |c: char| c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars().map(|c| if is_steering(c) { ' ' } else { c }).collect()
 }
 

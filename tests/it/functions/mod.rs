@@ -10,7 +10,7 @@ use ::chat::Chat;
 use ::documents::Documents;
 use ::indexer::Indexer;
 use domain::audit::EventType;
-use domain::chat::extractive::ExtractiveModel;
+use domain::chat::extractive::{CANDIDATES, ExtractiveModel};
 use domain::documents::index_object::Bounds;
 use domain::documents::registry::{Document, DocumentRegistry as _};
 use domain::ids::{DocumentId, TenantId};
@@ -133,8 +133,8 @@ impl House {
     fn chat(&self) -> Chat {
         Chat {
             index: Box::new(SegmentIndex::new(Arc::new(self.index.clone()), WordEmbedder.model_id().to_owned())),
-            embedder: Box::new(WordEmbedder),
-            model: Box::new(ExtractiveModel::default()),
+            embedder: Arc::new(WordEmbedder),
+            model: Box::new(ExtractiveModel::new(Arc::new(WordEmbedder), CANDIDATES)),
             audit: Box::new(self.audit.clone()),
             ids: Box::new(CountingIds::default()),
         }
