@@ -6,14 +6,14 @@ use crate::machine;
 use crate::process::{self, Usage};
 use crate::runtime_api::RuntimeApi;
 use crate::sample::{Sample, table};
-use crate::stack::{FUNCTIONS, Stack, code_folder, sample};
+use crate::stack::{FUNCTIONS, Stack, sample};
 use crate::subjects::{self, Subject};
 use anyhow::{Context as _, Result, ensure};
 use std::fs::{self, File};
 use std::process::{Child, Command};
 use std::time::Instant;
 
-/// Starts of each subject. `BENCH_ROUNDS` sets another number, for trying out.
+/// Starts of each subject. For trying out, `BENCH_ROUNDS` sets another number and `BENCH_BUILD=debug` takes other binaries.
 const ROUNDS: usize = 15;
 /// What chat searches: the project's own sample documents.
 const SAMPLES: &str = "samples/documents";
@@ -36,7 +36,8 @@ struct Measured {
 pub fn run() -> Result<()> {
     let rounds = std::env::var("BENCH_ROUNDS").ok().and_then(|r| r.parse().ok()).unwrap_or(ROUNDS);
     println!("{}", machine::line());
-    let stack = Stack::start("release")?;
+    let build = std::env::var("BENCH_BUILD").unwrap_or_else(|_| "release".to_owned());
+    let stack = Stack::start(&build)?;
     let shown = index_samples(&stack)?;
     let subjects = subjects::all(&stack, &shown, rounds)?;
     let mut measured: Vec<Measured> = subjects.iter().map(|_| Measured::default()).collect();
@@ -50,7 +51,7 @@ pub fn run() -> Result<()> {
     println!("AWS is the local stack over plain HTTP: round trips are in wall, TLS handshakes are nowhere.");
     print_times(&subjects, &measured);
     print_ratios(&subjects, &measured);
-    print_sizes()?;
+    print_sizes(&stack)?;
     println!("load average at the end {}", machine::load());
     Ok(())
 }
@@ -164,11 +165,11 @@ fn print_ratios(subjects: &[Subject], measured: &[Measured]) {
     println!("The chat peer makes chat's AWS calls only: it embeds no question, searches nothing, writes no sentence.");
 }
 
-fn print_sizes() -> Result<()> {
+fn print_sizes(stack: &Stack) -> Result<()> {
     let mut rows = vec![["size in MB", "binary", "zipped", "package", "zipped"].map(str::to_owned).to_vec()];
     for function in FUNCTIONS {
         let mut files: Vec<_> =
-            fs::read_dir(code_folder("release", function)?)?.map(|f| Ok(f?.path())).collect::<Result<_>>()?;
+            fs::read_dir(stack.code_folder(function))?.map(|f| Ok(f?.path())).collect::<Result<_>>()?;
         files.sort();
         let size = |files: &[std::path::PathBuf]| -> Result<f64> {
             Ok(files.iter().map(|f| Ok(fs::metadata(f)?.len())).sum::<Result<u64>>()? as f64 / 1e6)

@@ -12,16 +12,6 @@ impl Sample {
         self.0.push(value);
     }
 
-    /// Adds another sample's values.
-    pub fn extend(&mut self, other: &Self) {
-        self.0.extend_from_slice(&other.0);
-    }
-
-    /// How many values.
-    pub const fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// The middle value, the upper of two; 0 without values.
     pub fn median(&self) -> f64 {
         let mut sorted = self.0.clone();

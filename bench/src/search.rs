@@ -19,7 +19,7 @@ const CHUNKS_OF_DOCUMENT: usize = 100;
 /// Words of a chunk, in the middle of what the chunker makes.
 const WORDS_OF_CHUNK: usize = 75;
 /// Different words in all documents.
-const VOCABULARY: u64 = 20_000;
+const VOCABULARY: f64 = 20_000.0;
 /// Searches of each size; the index is loaded anew `LOADS` times.
 const SEARCHES: usize = 100;
 const LOADS: usize = 15;
@@ -108,7 +108,7 @@ impl Random {
 
     /// Words whose frequency falls with their rank, as that of real words does (Zipf).
     fn words(&mut self, count: usize) -> String {
-        let word = |share: f64| format!("word{}", (VOCABULARY as f64).powf(share) as u64);
+        let word = |share: f64| format!("word{:.0}", VOCABULARY.powf(share));
         (0..count).map(|_| word(self.share())).collect::<Vec<_>>().join(" ")
     }
 
@@ -121,7 +121,9 @@ impl Random {
     fn embedding(&mut self) -> Embedding {
         let mut vector: Vec<f32> = (0..embed::DIMENSIONS).map(|_| self.share() as f32 - 0.5).collect();
         let length = vector.iter().map(|v| v * v).sum::<f32>().sqrt();
-        vector.iter_mut().for_each(|v| *v /= length);
+        for value in &mut vector {
+            *value /= length;
+        }
         Embedding(vector)
     }
 }

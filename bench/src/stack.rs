@@ -24,6 +24,7 @@ const DONE_MAX: Duration = Duration::from_secs(310);
 /// A running stack. Ends with its last user: the emulator ends when its standard input closes.
 pub struct Stack {
     launcher: Child,
+    folder: PathBuf,
     /// Held open: the emulator ends when it closes.
     input: Option<ChildStdin>,
     profile: Value,
@@ -62,9 +63,14 @@ impl Stack {
         let profile: Value = serde_json::from_str(&line).context("the local stack did not start; it says why above")?;
         // Refusals are answers that the caller shows, so they are no errors here.
         let agent: Agent = Agent::config_builder().http_status_as_error(false).build().into();
-        let mut stack = Self { launcher, input, profile, agent, token: String::new() };
+        let mut stack = Self { launcher, folder, input, profile, agent, token: String::new() };
         stack.token = stack.sign_in()?;
         Ok(stack)
+    }
+
+    /// Where a function lies as it would lie in `/var/task`: the binary as `bootstrap`, the model beside it.
+    pub fn code_folder(&self, function: &str) -> PathBuf {
+        code_folder(&self.folder, function)
     }
 
     /// An output of the template.
@@ -216,7 +222,7 @@ fn lay_out(build: &str) -> Result<PathBuf> {
         }
     }
     for function in FUNCTIONS {
-        let code = folder.join("target/lambda").join(function);
+        let code = code_folder(&folder, function);
         fs::create_dir_all(&code)?;
         fs::copy(binary(build, function)?, code.join("bootstrap"))?;
         if WITH_MODEL.contains(&function) {
@@ -226,9 +232,8 @@ fn lay_out(build: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Where a laid-out function lies as it would lie in `/var/task`: the binary as `bootstrap`, the model beside it.
-pub fn code_folder(build: &str, function: &str) -> Result<PathBuf> {
-    Ok(fs::canonicalize(project().join("target/bench").join(build).join("target/lambda").join(function))?)
+fn code_folder(folder: &Path, function: &str) -> PathBuf {
+    folder.join("target/lambda").join(function)
 }
 
 fn binary(build: &str, function: &str) -> Result<PathBuf> {

@@ -1,7 +1,7 @@
 //! What the figure `cold` starts: our functions and their Python peers, each with its environment and its events.
 
 use crate::answers::project;
-use crate::stack::{Stack, code_folder};
+use crate::stack::Stack;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use std::fs;
@@ -110,7 +110,7 @@ pub fn all(stack: &Stack, shown: &str, rounds: usize) -> Result<Vec<Subject>> {
             name,
             peer_of: None,
             trigger,
-            program: code_folder("release", function)?.join("bootstrap"),
+            program: stack.code_folder(function).join("bootstrap"),
             arguments: Vec::new(),
             environment: environment(stack, function, settings)?,
             event: event(trigger, shown)?,

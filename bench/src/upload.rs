@@ -152,10 +152,10 @@ async fn once(name: &str, bytes: &[u8], embedder: &MiniLm, measured: &mut Stages
     let chunks = chunks::chunk(&document);
     let cut = lap();
     let title = document.title.clone().unwrap_or_else(|| name.to_owned());
-    let embedded: Vec<_> =
+    let vectors: Vec<_> =
         chunks.into_iter().map(|c| (c.clone(), Embedder::embed(embedder, &c.searchable_text(&title)))).collect();
     let embed = lap();
-    let (pages, count) = (document.pages.len(), embedded.len());
+    let (pages, count) = (document.pages.len(), vectors.len());
     let tenant = TenantId::parse("main")?;
     let entry = IndexEntry {
         document_id: DocumentId::for_key(&tenant, name),
@@ -164,7 +164,7 @@ async fn once(name: &str, bytes: &[u8], embedder: &MiniLm, measured: &mut Stages
         version: "1".into(),
         sequencer: Sequencer::parse("1")?,
         pages: pages as u32,
-        chunks: embedded,
+        chunks: vectors,
     };
     lap();
     SegmentWriter::new(Arc::new(MemoryObjects::default()), embed::MODEL_ID.to_owned()).put(entry).await?;

@@ -1,5 +1,6 @@
 //! What can be typed. The help texts are the manual: each command has examples.
 
+use crate::display::Chatter;
 use crate::outcome::EXIT_CODES;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -37,8 +38,19 @@ pub struct Shared {
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// Show each request on standard error (never tokens, links or content)
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
+}
+
+impl Shared {
+    /// How much to say.
+    pub const fn chatter(&self) -> Chatter {
+        match (self.quiet, self.verbose) {
+            (true, _) => Chatter::Quiet,
+            (false, true) => Chatter::Verbose,
+            (false, false) => Chatter::Normal,
+        }
+    }
 }
 
 /// The commands.
@@ -110,7 +122,7 @@ Exit code 4: it cannot be read; standard error has {\"reason\", \"detail\", \"ad
         after_help = "Examples:\n  clinchat --profile dev login\n  CLINCHAT_PASSWORD=... clinchat --profile dev login --username jo@hospital.example"
     )]
     Login {
-        /// The user name (also CLINCHAT_USERNAME)
+        /// The user name (also `CLINCHAT_USERNAME`)
         #[arg(long)]
         username: Option<String>,
     },
@@ -265,10 +277,10 @@ Examples:
 pub struct AddProfile {
     /// What to call it
     pub name: String,
-    /// Where the API is (output ApiUrl)
+    /// Where the API is (output `ApiUrl`)
     #[arg(long, required_unless_present = "from_outputs", value_name = "URL")]
     pub api_url: Option<String>,
-    /// Through what to sign in (output UserPoolClientId)
+    /// Through what to sign in (output `UserPoolClientId`)
     #[arg(long, required_unless_present = "from_outputs", value_name = "ID")]
     pub client_id: Option<String>,
     /// Where the user pool is

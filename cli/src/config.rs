@@ -11,7 +11,7 @@ pub struct Config {
     /// The program itself.
     pub program: Option<PathBuf>,
     /// Where a person's settings are.
-    pub config_home: Option<PathBuf>,
+    pub settings: Option<PathBuf>,
     /// `CLINCHAT_USERNAME`, for programs that sign in.
     pub username: Option<String>,
     /// `CLINCHAT_PASSWORD`, for programs that sign in.
@@ -26,7 +26,7 @@ impl Config {
         Self {
             current_folder: env::current_dir().ok(),
             program: env::current_exe().ok(),
-            config_home: folder("XDG_CONFIG_HOME").or_else(|| folder("HOME").map(|home| home.join(".config"))),
+            settings: folder("XDG_CONFIG_HOME").or_else(|| folder("HOME").map(|home| home.join(".config"))),
             username: text("CLINCHAT_USERNAME"),
             password: text("CLINCHAT_PASSWORD"),
         }

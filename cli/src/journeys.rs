@@ -41,7 +41,7 @@ fn settings(double: &Double) -> TempDir {
 fn run(home: &Path, line: &str) -> Ran {
     let arguments = Arguments::try_parse_from(format!("clinchat --profile dev {line}").split_whitespace()).unwrap();
     let (mut screen, out, _) = testing::screen();
-    let config = Config { config_home: Some(home.into()), ..Config::default() };
+    let config = Config { settings: Some(home.into()), ..Config::default() };
     let result = crate::commands::run(&arguments, &config, &mut screen);
     screen.flush().unwrap();
     Ran { result, out: out.text() }

@@ -25,7 +25,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     extract::child::run_child_if_asked();
     let arguments = args::Arguments::parse();
-    let mut screen = display::Screen::of_terminal(arguments.shared.quiet, arguments.shared.verbose);
+    let mut screen = display::Screen::of_terminal(arguments.shared.chatter());
     let result = commands::run(&arguments, &config::Config::from_env(), &mut screen);
     outcome::exit_code(result, &mut screen)
 }

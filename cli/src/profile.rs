@@ -76,7 +76,7 @@ impl Places {
     pub fn new(config: &Config) -> Self {
         Self {
             project: project(config).map(|folder| folder.join(".local/profiles")),
-            settings: config.config_home.as_ref().map(|folder| folder.join("clinchat/profiles")),
+            settings: config.settings.as_ref().map(|folder| folder.join("clinchat/profiles")),
         }
     }
 
@@ -213,7 +213,7 @@ mod tests {
         fs::write(checkout.join("template.yaml"), "").unwrap();
         let config = Config {
             current_folder: Some(checkout.join("deep/below")),
-            config_home: Some(home.path().join("settings")),
+            settings: Some(home.path().join("settings")),
             ..Config::default()
         };
         assert_eq!(project(&config).as_deref(), Some(checkout.as_path()));

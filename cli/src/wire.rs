@@ -105,6 +105,7 @@ pub struct Link {
 
 /// A question.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the API's names")]
 pub struct Question<'a> {
     pub question: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -121,6 +122,7 @@ pub struct Filters<'a> {
 
 /// An answer, or a refusal.
 #[derive(Debug, Deserialize, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the API's names")]
 pub struct Answer {
     pub answer: Vec<Sentence>,
     pub refused: bool,

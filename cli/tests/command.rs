@@ -70,6 +70,20 @@ fn outside_a_checkout_the_local_stack_is_not_started() {
 }
 
 #[test]
+fn the_local_stacks_own_program_is_started_with_the_rest_of_the_line() {
+    let project = tempfile::tempdir().unwrap();
+    fs::create_dir_all(project.path().join("local")).unwrap();
+    fs::create_dir_all(project.path().join("deep/below")).unwrap();
+    fs::write(project.path().join("template.yaml"), "").unwrap();
+    fs::write(project.path().join("local/stack.py"), "import sys\nprint(sys.argv[1:])\nsys.exit(7)\n").unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    let mut up = clinchat(&["up", "--no-samples", "--no-build"]);
+    let output = up.current_dir(project.path().join("deep/below")).env("PATH", path).output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "['up', '--no-samples', '--no-build']\n");
+    assert_eq!(output.status.code(), Some(7));
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_is_no_failure() {
     let mut child = clinchat(&["completions", "bash"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());

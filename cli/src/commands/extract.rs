@@ -59,14 +59,11 @@ fn print(document: &ExtractedDocument, extract: &Extract, screen: &mut Screen) -
         let pages: Vec<_> = pages.map(|page| page_json(page, extract.blocks)).collect();
         return screen.json(&json!({"title": document.title, "pages": pages}));
     }
-    for page in pages {
+    for (at, page) in pages.enumerate() {
         match extract.format {
             ExtractFormat::Jsonl => screen.line(page_json(page, extract.blocks).to_string())?,
-            ExtractFormat::Markdown => screen.line(markdown(page))?,
-            ExtractFormat::Text => {
-                let separator = if page.number == document.pages[0].number { "" } else { "\u{c}" };
-                screen.line(format!("{separator}{}", page.text))?;
-            }
+            ExtractFormat::Markdown => screen.line(format!("{}{}", if at == 0 { "" } else { "\n" }, markdown(page)))?,
+            ExtractFormat::Text => screen.line(format!("{}{}", if at == 0 { "" } else { "\u{c}" }, page.text))?,
         }
     }
     Ok(())

@@ -19,7 +19,7 @@ mod upload;
 use crate::args::{Arguments, Command, ProfileCommand};
 use crate::client::Client;
 use crate::config::Config;
-use crate::display::Screen;
+use crate::display::{Chatter, Screen};
 use crate::outcome::Outcome;
 use crate::profile::{Found, Places};
 use crate::session::Session;
@@ -29,7 +29,7 @@ use anyhow::Result;
 pub fn run(arguments: &Arguments, config: &Config, screen: &mut Screen) -> Result<Outcome> {
     let shared = &arguments.shared;
     let places = Places::new(config);
-    let (verbose, is_interactive) = (screen.verbose, screen.is_interactive);
+    let (verbose, is_interactive) = (screen.chatter == Chatter::Verbose, screen.is_interactive);
     let found = || -> Result<Found> { places.find(&shared.profile) };
     let client = || -> Result<Client> {
         Ok(Client::new(Session::new(found()?, shared.person.as_deref(), config, is_interactive)?, verbose))

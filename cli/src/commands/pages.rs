@@ -35,7 +35,7 @@ pub fn markdown(page: &Page) -> String {
             BlockKind::ListItem => text.push_str(&list_item(content)),
             BlockKind::TableRow { header } => {
                 let row = content.replace('\n', " ");
-                text.push_str(&format!("| {row} |"));
+                text.extend(["| ", row.as_str(), " |"]);
                 if header {
                     text.push_str("\n|");
                     text.push_str(&" --- |".repeat(row.split(" | ").count()));
@@ -44,7 +44,6 @@ pub fn markdown(page: &Page) -> String {
         }
         before = Some(block.kind);
     }
-    text.push('\n');
     text
 }
 
@@ -90,7 +89,7 @@ mod tests {
         ]);
         assert_eq!(
             markdown(&page),
-            "<!-- page 3 -->\n\n## Dosis für Kinder\n\nÜber 5 kg:\n\n- first\n2. second\n\n| Drug | Dose |\n| --- | --- |\n| X | 5 mg |\n"
+            "<!-- page 3 -->\n\n## Dosis für Kinder\n\nÜber 5 kg:\n\n- first\n2. second\n\n| Drug | Dose |\n| --- | --- |\n| X | 5 mg |"
         );
     }
 

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// How often a document that is being deleted is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// The index follows within seconds; the queue's retries end after minutes.
-const WAIT_MAX: Duration = Duration::from_secs(300);
+const WAIT_MAX: Duration = Duration::from_mins(5);
 
 /// How it went with one document.
 #[derive(Serialize)]

@@ -19,7 +19,7 @@ pub fn print(answer: &Answer, screen: &mut Screen) -> Result<()> {
         let mut marks: Vec<usize> = sentence.citations.iter().map(|citation| number(&mut sources, citation)).collect();
         marks.sort_unstable();
         marks.dedup();
-        let marks = marks.into_iter().map(|mark| screen.paint.mark(&format!("[{mark}]"))).collect::<Vec<_>>().join("");
+        let marks = marks.into_iter().map(|mark| screen.paint.mark(&format!("[{mark}]"))).collect::<String>();
         for line in wrap(&format!("{} {marks}", one_line(&sentence.text)), columns, "", "") {
             screen.line(line)?;
         }

@@ -22,6 +22,17 @@ const COLUMNS: usize = 100;
 #[error("standard output is closed")]
 pub struct StdoutClosed;
 
+/// How much is said beside the result.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Chatter {
+    /// Errors.
+    Quiet,
+    /// Progress and remarks.
+    Normal,
+    /// A line for each request.
+    Verbose,
+}
+
 /// Both outputs and what they can do.
 pub struct Screen {
     out: Box<dyn Write>,
@@ -36,15 +47,14 @@ pub struct Screen {
     pub moves: bool,
     /// Whether there is somebody to ask.
     pub is_interactive: bool,
-    /// A line for each request.
-    pub verbose: bool,
-    quiet: bool,
-    paints_errors: bool,
+    /// How much is said beside the result.
+    pub chatter: Chatter,
+    error_paint: Paint,
 }
 
 impl Screen {
     /// The terminal, or what stands in for it.
-    pub fn of_terminal(quiet: bool, verbose: bool) -> Self {
+    pub fn of_terminal(chatter: Chatter) -> Self {
         let stdout = Term::stdout();
         let table_columns = stdout.is_term().then(|| usize::from(stdout.size().1));
         let columns = table_columns.unwrap_or(COLUMNS);
@@ -56,11 +66,10 @@ impl Screen {
             table_columns,
             paint: Paint { is_on: console::colors_enabled() },
             // Lines in between would tear a moving picture apart.
-            moves: stderr.is_term() && !console::is_dumb() && !quiet && !verbose,
+            moves: stderr.is_term() && !console::is_dumb() && chatter == Chatter::Normal,
             is_interactive: io::stdin().is_terminal() && stderr.is_term(),
-            verbose,
-            quiet,
-            paints_errors: console::colors_enabled_stderr(),
+            chatter,
+            error_paint: Paint { is_on: console::colors_enabled_stderr() },
         }
     }
 
@@ -83,7 +92,7 @@ impl Screen {
 
     /// A remark. Dropped if it cannot be shown.
     pub fn note(&mut self, text: impl AsRef<str>) {
-        if !self.quiet {
+        if self.chatter != Chatter::Quiet {
             self.insist(text);
         }
     }
@@ -95,11 +104,7 @@ impl Screen {
 
     /// What went wrong.
     pub fn error(&mut self, error: &anyhow::Error) {
-        let head = if self.paints_errors {
-            Style::new().red().bold().force_styling(true).apply_to("error:").to_string()
-        } else {
-            "error:".into()
-        };
+        let head = self.error_paint.bad("error:");
         self.insist(format!("{head} {}", text::plain(&format!("{error:#}"))));
     }
 
@@ -164,7 +169,7 @@ impl Paint {
 pub mod testing {
     //! A screen that keeps what it shows.
 
-    use super::{Paint, Screen};
+    use super::{Chatter, Paint, Screen};
     use std::cell::RefCell;
     use std::io::{self, Write};
     use std::rc::Rc;
@@ -201,9 +206,8 @@ pub mod testing {
             paint: Paint::OFF,
             moves: false,
             is_interactive: false,
-            verbose: false,
-            quiet: false,
-            paints_errors: false,
+            chatter: Chatter::Normal,
+            error_paint: Paint::OFF,
         };
         (screen, out, notes)
     }

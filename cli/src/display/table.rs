@@ -34,7 +34,7 @@ pub fn render(head: &[(&str, Side)], rows: &[Vec<String>], columns: Option<usize
             let cell = cut(cell, *width);
             let space = " ".repeat(width.saturating_sub(measure_text_width(&cell)));
             let gap = if line.is_empty() { "" } else { "  " };
-            line += &if *side == Side::Right { format!("{gap}{space}{cell}") } else { format!("{gap}{cell}{space}") };
+            line.extend(if *side == Side::Right { [gap, &space, &cell] } else { [gap, &cell, &space] });
         }
         line.trim_end().to_owned()
     };

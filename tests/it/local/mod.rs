@@ -1,1 +1,12 @@
+//! Against the template as it is deployed into a local AWS, with IAM enforced.
 
+mod bad_input;
+mod delivery;
+mod harness;
+mod iam;
+mod isolation;
+mod journey;
+mod pdf;
+mod privacy;
+mod roles;
+mod samples;
