@@ -35,11 +35,12 @@ pub fn run(remove: &Remove, client: &Client, screen: &mut Screen) -> Result<Outc
         screen.note("Nothing was deleted.");
         return Ok(Outcome::Failed);
     }
+    // All of them first, so that the index follows while the first is waited for.
+    let asked: Vec<(&DocumentId, Result<()>)> = remove.ids.iter().map(|id| (id, client.delete(id).map(|_| ()))).collect();
     let mut all = Vec::new();
-    for id in &remove.ids {
-        let result = client
-            .delete(id)
-            .and_then(|_| if remove.wait { wait(id, client, screen).map(|()| "deleted") } else { Ok("deleting") });
+    for (id, result) in asked {
+        let result =
+            result.and_then(|()| if remove.wait { wait(id, client, screen).map(|()| "deleted") } else { Ok("deleting") });
         let (status, error) = match result {
             Ok(status) => (status, None),
             Err(error) => ("failed", Some(plain(&format!("{error:#}")))),
@@ -48,6 +49,7 @@ pub fn run(remove: &Remove, client: &Client, screen: &mut Screen) -> Result<Outc
             let shown = if error.is_none() { screen.paint.good(status) } else { screen.paint.bad(status) };
             let why = error.as_ref().map(|error| format!("  {error}")).unwrap_or_default();
             screen.line(format!("{shown}  {id}{why}"))?;
+            screen.flush()?;
         }
         all.push(Removed { id: id.to_string(), status, error });
     }
