@@ -90,14 +90,18 @@ Examples:
     #[command(after_help = "Example:\n  clinchat show doc_0123456789abcdefghjkmnpqrs")]
     Show(One),
     /// Print a short-lived link to a document's content, or download it
-    #[command(
-        after_help = "Examples:\n  clinchat open doc_0123456789abcdefghjkmnpqrs\n  clinchat open doc_0123456789abcdefghjkmnpqrs --output sepsis.pdf\n\nOpening is audited."
-    )]
+    #[command(after_help = "\
+Examples:
+  clinchat open doc_0123456789abcdefghjkmnpqrs
+  clinchat open doc_0123456789abcdefghjkmnpqrs --output sepsis.pdf
+
+Opening is audited.")]
     Open(Open),
     /// Delete documents
-    #[command(
-        after_help = "Examples:\n  clinchat rm doc_0123456789abcdefghjkmnpqrs\n  clinchat rm --yes --wait doc_0123456789abcdefghjkmnpqrs doc_srqpnmkjhgfedcba9876543210"
-    )]
+    #[command(after_help = "\
+Examples:
+  clinchat rm doc_0123456789abcdefghjkmnpqrs
+  clinchat rm --yes --wait doc_0123456789abcdefghjkmnpqrs doc_srqpnmkjhgfedcba9876543210")]
     Rm(Remove),
     /// Ask a question
     #[command(after_help = "\
@@ -118,9 +122,10 @@ Examples:
 Exit code 4: it cannot be read; standard error has {\"reason\", \"detail\", \"advice\"} on one line.")]
     Extract(Extract),
     /// Sign in and keep the tokens; for stacks whose profile holds no password
-    #[command(
-        after_help = "Examples:\n  clinchat --profile dev login\n  CLINCHAT_PASSWORD=... clinchat --profile dev login --username jo@hospital.example"
-    )]
+    #[command(after_help = "\
+Examples:
+  clinchat --profile dev login
+  CLINCHAT_PASSWORD=... clinchat --profile dev login --username jo@hospital.example")]
     Login {
         /// The user name (also `CLINCHAT_USERNAME`)
         #[arg(long)]
@@ -267,7 +272,7 @@ pub enum ProfileCommand {
     /// Add a deployed stack, or replace it
     #[command(after_help = "\
 Examples:
-  clinchat profile add dev --api-url https://abc123.execute-api.eu-north-1.amazonaws.com/v1 --client-id 1h57kf5cpq17m0eml12EXAMPLE --region eu-north-1
+  clinchat profile add dev --api-url https://abc.execute-api.eu-north-1.amazonaws.com/v1 --client-id 1h57EXAMPLE --region eu-north-1
   aws cloudformation describe-stacks --stack-name clinchat-dev | clinchat profile add dev --from-outputs -")]
     Add(AddProfile),
 }

@@ -180,8 +180,11 @@ fn uploading(states: Vec<Value>) -> Double {
     Double::start(move |url, request| match (request.method.as_str(), request.path.as_str()) {
         (_, "/") => tokens("id-secret", Some("refresh-secret")),
         ("POST", "/v1/documents") => {
-            let headers = json!({"content-type": "text/markdown", "content-length": "7", "x-amz-checksum-sha256": "c2hh", "host": "elsewhere"});
-            let upload = json!({"method": "PUT", "url": format!("{url}/bucket/key?X-Amz-Signature=signature-secret"), "headers": headers, "expires_in_s": 60});
+            let headers = json!({
+                "content-type": "text/markdown", "content-length": "7", "x-amz-checksum-sha256": "c2hh", "host": "elsewhere",
+            });
+            let url = format!("{url}/bucket/key?X-Amz-Signature=signature-secret");
+            let upload = json!({"method": "PUT", "url": url, "headers": headers, "expires_in_s": 60});
             (201, json!({"document": document(&json!({"status": "awaiting_upload"})), "upload": upload}).to_string())
         }
         ("PUT", _) => (200, String::new()),
@@ -255,7 +258,8 @@ fn a_storage_refusal_shows_its_code_and_not_the_link() {
         "PUT" => (403, "<Error><Code>SignatureDoesNotMatch</Code><StringToSign>signature-secret</StringToSign></Error>".into()),
         _ if request.path == "/" => tokens("id", None),
         _ => {
-            let upload = json!({"method": "PUT", "url": format!("{url}/b/k?signature-secret"), "headers": {"content-length": "7"}, "expires_in_s": 60});
+            let url = format!("{url}/b/k?signature-secret");
+            let upload = json!({"method": "PUT", "url": url, "headers": {"content-length": "7"}, "expires_in_s": 60});
             (201, json!({"document": document(&json!({})), "upload": upload}).to_string())
         }
     });

@@ -89,7 +89,8 @@ mod tests {
         ]);
         assert_eq!(
             markdown(&page),
-            "<!-- page 3 -->\n\n## Dosis für Kinder\n\nÜber 5 kg:\n\n- first\n2. second\n\n| Drug | Dose |\n| --- | --- |\n| X | 5 mg |"
+            "<!-- page 3 -->\n\n## Dosis für Kinder\n\nÜber 5 kg:\n\n\
+             - first\n2. second\n\n| Drug | Dose |\n| --- | --- |\n| X | 5 mg |"
         );
     }
 

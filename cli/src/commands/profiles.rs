@@ -21,7 +21,9 @@ pub fn list(places: &Places, chosen: &str, as_json: bool, screen: &mut Screen) -
     if as_json {
         let entry = |(found, name, path): &(Result<crate::profile::Found>, String, std::path::PathBuf)| match found {
             Ok(found) => {
-                json!({"name": name, "api_url": found.profile.api_url, "region": found.profile.region, "file": path, "chosen": name == chosen})
+                json!({
+                    "name": name, "api_url": found.profile.api_url, "region": found.profile.region, "file": path, "chosen": name == chosen,
+                })
             }
             Err(error) => json!({"name": name, "file": path, "error": error.to_string()}),
         };
@@ -107,7 +109,8 @@ mod tests {
         let described = json!({"Stacks": [
             {"StackName": "another"},
             {"StackName": "clinchat-dev", "Outputs": [
-                output("ApiUrl", "https://a.example/v1"), output("UserPoolId", "eu-north-1_AbC"), output("UserPoolClientId", "client"),
+                output("ApiUrl", "https://a.example/v1"),
+                output("UserPoolId", "eu-north-1_AbC"), output("UserPoolClientId", "client"),
             ]},
         ]});
         let expected = ("https://a.example/v1".to_owned(), "client".to_owned(), "eu-north-1".to_owned());

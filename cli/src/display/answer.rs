@@ -94,7 +94,8 @@ mod tests {
 
     fn citation(page: u32, quote: &str) -> Value {
         json!({
-            "document_id": "doc_0123456789abcdefghjkmnpqrs", "version": "v1", "title": "Sepsis", "section": ["Sepsis", "3 Treatment", "3.1 Antibiotics"],
+            "document_id": "doc_0123456789abcdefghjkmnpqrs", "version": "v1", "title": "Sepsis",
+            "section": ["Sepsis", "3 Treatment", "3.1 Antibiotics"],
             "page": page, "start": 0, "end": 9, "quote": quote, "content_hash": "00",
         })
     }
@@ -112,7 +113,8 @@ mod tests {
     #[test]
     fn sentences_point_at_numbered_places() {
         let answer = json!({"answer": [
-            {"text": "Give antibiotics\nwithin one hour of recognition, and do not wait for imaging or for results.", "citations": [citation(3, "within one hour"), citation(4, "do not wait")]},
+            {"text": "Give antibiotics\nwithin one hour of recognition, and do not wait for imaging or for results.",
+             "citations": [citation(3, "within one hour"), citation(4, "do not wait")]},
             {"text": "Take cultures first.", "citations": [citation(3, "Take cultures first."), citation(3, "within one hour")]},
         ]});
         assert_eq!(

@@ -124,7 +124,8 @@ doc_0123456789abcdefghjkmnpqrs  Sepsis    awaiting upload                       
     #[test]
     fn the_card_shows_what_is_known() {
         let (mut screen, out, _) = testing::screen();
-        let failed = json!({"status": "failed", "reason": "encrypted", "advice": "Remove the password.", "version": "v2", "searchable_version": "v1"});
+        let failed = json!({"status": "failed", "reason": "encrypted", "advice": "Remove the password.",
+            "version": "v2", "searchable_version": "v1"});
         card(&document(&failed), &mut screen, now()).unwrap();
         assert_eq!(
             out.text(),

@@ -34,7 +34,8 @@ pub fn read(message: &SqsMessage, id: &str) -> Result<ObjectEvent, ReadEventErro
     if event.source != "aws.s3" || !matches!(event.detail_type.as_str(), "Object Created" | "Object Deleted") {
         return Err(ReadEventError::Foreign);
     }
+    let is_removal = event.detail_type == "Object Deleted";
     let detail: Detail = serde_json::from_value(event.detail).map_err(|_| ReadEventError::Malformed)?;
     let sequencer = Sequencer::parse(&detail.object.sequencer).map_err(|_| ReadEventError::Malformed)?;
-    Ok(ObjectEvent { key: detail.object.key, sequencer, request_id: RequestId::new(id) })
+    Ok(ObjectEvent { key: detail.object.key, sequencer, is_removal, request_id: RequestId::new(id) })
 }

@@ -186,7 +186,7 @@ impl IndexingRegistry for DocumentsTable {
         let mut update = self
             .update(&claim.tenant, &claim.document_id)
             .update_expression(
-                "SET #status = :indexing, sequencer = :sequencer, claim = :claim, valid_until = :until, updated_at = :now, object_key = :key, \
+                "SET #status = :status, sequencer = :sequencer, claim = :claim, valid_until = :until, updated_at = :now, object_key = :key, \
                  created_at = if_not_exists(created_at, :now), title = if_not_exists(title, :title), #format = if_not_exists(#format, :format) \
                  REMOVE #reason, progress_stage, progress_done, progress_total, expires_at",
             )
@@ -200,7 +200,7 @@ impl IndexingRegistry for DocumentsTable {
             .expression_attribute_names("#format", "format")
             .return_values(ReturnValue::AllOld);
         for (name, value) in [
-            (":indexing", s(Status::Indexing.as_str())),
+            (":status", s(claim.shown_as.as_str())),
             (":sequencer", s(claim.sequencer.as_str())),
             (":claim", s(&claim.token)),
             (":until", n(claim.until.as_millisecond())),

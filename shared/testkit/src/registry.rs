@@ -133,7 +133,7 @@ impl IndexingRegistry for MemoryRegistry {
         }
         let document = before.as_ref().map_or_else(|| new_document(claim), |row| row.document.clone());
         let document = Document {
-            status: Status::Indexing,
+            status: claim.shown_as,
             reason: None,
             progress: None,
             sequencer: Some(claim.sequencer.clone()),

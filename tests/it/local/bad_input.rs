@@ -123,7 +123,7 @@ fn every_file_that_cannot_be_read_ends_in_a_state_with_its_reason_and_leaves_not
         ("locked.pdf", &repository::bytes("shared/extract/tests/fixtures/locked.pdf"), "encrypted"),
         ("damaged.pdf", &sample[..sample.len() / 3], "malformed"),
         ("blank.txt", b" \n\n ", "empty"),
-        ("blank.pdf", &blank, "needs_ocr"),
+        ("blank.pdf", &blank, "empty"),
     ];
     let ids: Vec<String> = cases.iter().map(|(name, bytes, _)| person.upload(name, None, bytes)).collect();
     stack().put_object("tenants/bad-files/empty.pdf", b"");

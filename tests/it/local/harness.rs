@@ -19,7 +19,7 @@ use ureq::Agent;
 use ureq::http::Request;
 
 /// How often a test looks for something that has to happen, before it gives up.
-const LOOKS: usize = 1_200;
+const LOOKS: usize = 600;
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Bounds a call that is never answered. The slowest regular one is the first question, in a debug build, on a busy machine.

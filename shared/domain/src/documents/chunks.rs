@@ -110,6 +110,11 @@ pub fn chunk(document: &ExtractedDocument) -> Vec<Chunk> {
     cutter.chunks
 }
 
+/// A list of contents heads its own lines and nothing that comes after it, whatever its level says.
+fn is_contents(heading: &str) -> bool {
+    matches!(heading.trim().to_lowercase().as_str(), "contents" | "table of contents")
+}
+
 #[derive(Default)]
 struct Cutter {
     chunks: Vec<Chunk>,
@@ -139,7 +144,7 @@ impl Cutter {
             match block.kind {
                 BlockKind::Heading { level } => {
                     self.close();
-                    self.headings.retain(|(above, _)| *above < level);
+                    self.headings.retain(|(above, text)| *above < level && !is_contents(text));
                     self.headings.push((level, block_text.split_whitespace().collect::<Vec<_>>().join(" ")));
                     self.stem = None;
                     self.header = None;

@@ -5,7 +5,7 @@
 
 use super::chunks::{self, Chunk};
 use super::pages::{ExtractedDocument, Format, Reason};
-use super::registry::{Claim, Claimed, Finish, IndexingRegistry, Progress, Stage};
+use super::registry::{Claim, Claimed, Finish, IndexingRegistry, Progress, Stage, Status};
 use crate::audit::{AuditEvent, AuditLog, AuditValue, Entity, EventType, Outcome};
 use crate::context::{Actor, Context};
 use crate::fault::{Fault, PortError};
@@ -38,6 +38,8 @@ pub struct ObjectEvent {
     pub key: String,
     /// Its place in the order of events on this key.
     pub sequencer: Sequencer,
+    /// Whether it says that the object is gone. Only decides what readers see while we look.
+    pub is_removal: bool,
     /// Names the delivery in logs and audit rows.
     pub request_id: RequestId,
 }
@@ -144,6 +146,7 @@ impl IndexObject<'_> {
             token: self.ids.next(now).to_string(),
             now,
             until: now + SignedDuration::from_secs(i64::from(self.bounds.claim_s)),
+            shown_as: if event.is_removal { Status::Deleting } else { Status::Indexing },
         };
         match self.registry.claim(&claim).await? {
             Claimed::Stale => return Ok(Indexed::Stale),

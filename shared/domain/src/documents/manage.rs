@@ -55,6 +55,9 @@ pub enum ManageDocumentsError {
     /// The file name is empty, too long, or has control characters or slashes.
     #[error("the name must be 1 to {NAME_CHARS_MAX} characters without slashes or control characters")]
     BadName,
+    /// The title is empty, too long, or has control characters.
+    #[error("the title must be 1 to {NAME_CHARS_MAX} characters without control characters")]
+    BadTitle,
     /// The extension is none of the accepted ones, or the media type is another's.
     #[error("accepted are .pdf, .docx, .html, .md, .txt and .csv, with the media type of the extension")]
     BadFormat,
@@ -78,7 +81,7 @@ impl ManageDocumentsError {
         match self {
             Self::NotAllowed(_) => Fault::Denied,
             Self::Missing => Fault::Missing,
-            Self::BadName | Self::BadFormat | Self::BadSize { .. } => Fault::Caller,
+            Self::BadName | Self::BadTitle | Self::BadFormat | Self::BadSize { .. } => Fault::Caller,
             Self::NoContent => Fault::Conflict,
             Self::Port(error) => error.fault(),
         }
@@ -213,7 +216,7 @@ impl ManageDocuments<'_> {
         context.allow(Act::DeleteDocument)?;
         let mut document = self.registry.find(&context.tenant, id).await?.ok_or(ManageDocumentsError::Missing)?;
         if document.status == Status::Deleted {
-            return Err(ManageDocumentsError::Missing);
+            return Ok(document);
         }
         self.audit
             .append(&AuditEvent::new(
@@ -240,12 +243,12 @@ fn check_name(name: &str) -> Result<(), ManageDocumentsError> {
 
 fn check_title(title: &str) -> Result<(), ManageDocumentsError> {
     let well_formed = (1..=NAME_CHARS_MAX).contains(&title.trim().chars().count()) && !title.chars().any(char::is_control);
-    if well_formed { Ok(()) } else { Err(ManageDocumentsError::BadName) }
+    if well_formed { Ok(()) } else { Err(ManageDocumentsError::BadTitle) }
 }
 
-/// The name inside the object key: characters that every S3 client handles alike. The shown name is the title.
+/// The name inside the object key: without the characters that S3's guide tells to avoid.
 fn object_name(name: &str) -> String {
-    name.chars().map(|c| if c.is_alphanumeric() || "-_.() ".contains(c) { c } else { '_' }).collect()
+    name.chars().map(|c| if c.is_control() || "/\{}^%`[]\"<>~#|".contains(c) { '_' } else { c }).collect()
 }
 
 /// Percent-encodes everything but unreserved ASCII: object metadata holds ASCII only.

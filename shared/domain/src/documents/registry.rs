@@ -108,7 +108,7 @@ impl Document {
         let over = self.valid_until.is_some_and(|until| until < now);
         match self.status {
             Status::AwaitingUpload if over => (Status::Failed, Some(Reason::UploadExpired)),
-            Status::Indexing if over => (Status::Failed, Some(Reason::Interrupted)),
+            Status::Indexing | Status::Deleting if over => (Status::Failed, Some(Reason::Interrupted)),
             status => (status, self.reason),
         }
     }
@@ -161,6 +161,8 @@ pub struct Claim {
     pub now: Timestamp,
     /// When the claim ends if nobody ends it.
     pub until: Timestamp,
+    /// What readers see meanwhile: [`Status::Indexing`], or [`Status::Deleting`] if the event says that the object is gone.
+    pub shown_as: Status,
 }
 
 /// The answer to a claim.
