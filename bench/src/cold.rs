@@ -139,7 +139,9 @@ fn print_times(subjects: &[Subject], measured: &[Measured]) {
         rows.push(row);
     }
     println!("{}", table(&rows));
-    println!("children: CPU ms an event of the process that reads the document. The second RSS is the one after the last answer.");
+    println!(
+        "children: CPU ms an event of the process that reads the document. The second RSS is the one after the last answer."
+    );
 }
 
 fn print_ratios(subjects: &[Subject], measured: &[Measured]) {
@@ -168,8 +170,7 @@ fn print_ratios(subjects: &[Subject], measured: &[Measured]) {
 fn print_sizes(stack: &Stack) -> Result<()> {
     let mut rows = vec![["size in MB", "binary", "zipped", "package", "zipped"].map(str::to_owned).to_vec()];
     for function in FUNCTIONS {
-        let mut files: Vec<_> =
-            fs::read_dir(stack.code_folder(function))?.map(|f| Ok(f?.path())).collect::<Result<_>>()?;
+        let mut files: Vec<_> = fs::read_dir(stack.code_folder(function))?.map(|f| Ok(f?.path())).collect::<Result<_>>()?;
         files.sort();
         let size = |files: &[std::path::PathBuf]| -> Result<f64> {
             Ok(files.iter().map(|f| Ok(fs::metadata(f)?.len())).sum::<Result<u64>>()? as f64 / 1e6)

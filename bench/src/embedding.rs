@@ -29,8 +29,7 @@ pub fn run() -> Result<()> {
     let source = fs::read_to_string(project().join(SOURCE))?;
     let words: Vec<&str> = source.split_whitespace().collect();
     ensure!(words.len() > WINDOWS[1], "{SOURCE} is too short");
-    let texts: Vec<String> =
-        std::iter::once(QUESTION.to_owned()).chain(WINDOWS.map(|count| words[..count].join(" "))).collect();
+    let texts: Vec<String> = std::iter::once(QUESTION.to_owned()).chain(WINDOWS.map(|count| words[..count].join(" "))).collect();
 
     let resident_before = process::resident_mb(std::process::id())?;
     let begun = process::own_thread_ms();

@@ -103,7 +103,9 @@ fn serve(stream: TcpStream, events: &Mutex<Receiver<String>>, arrived: &Sender<A
             writer.write_all(next(&event, count).as_bytes())?;
             continue;
         }
-        writer.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{\"status\":\"OK\"}\n")?;
+        writer.write_all(
+            b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{\"status\":\"OK\"}\n",
+        )?;
         arrived.send(if target.ends_with("/response") { Arrival::Answer(body) } else { Arrival::Failure(body) })?;
     }
     Ok(())
@@ -179,9 +181,7 @@ mod tests {
         for answer in ["Content-Length: 2\r\n\r\nab", "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n"] {
             stream.write_all(b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
             api.polled().unwrap();
-            stream
-                .write_all(format!("POST /2018-06-01/runtime/invocation/1/response HTTP/1.1\r\n{answer}").as_bytes())
-                .unwrap();
+            stream.write_all(format!("POST /2018-06-01/runtime/invocation/1/response HTTP/1.1\r\n{answer}").as_bytes()).unwrap();
             assert_eq!(api.invoke("{}").unwrap(), b"ab");
             let mut seen = Vec::new();
             while !seen.ends_with(b"{\"status\":\"OK\"}\n") {

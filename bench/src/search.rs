@@ -29,7 +29,9 @@ const LIMIT: usize = domain::chat::PASSAGES;
 /// Prints the figure.
 pub fn run() -> Result<()> {
     println!("{}", machine::line());
-    println!("generated chunks of {WORDS_OF_CHUNK} words, {CHUNKS_OF_DOCUMENT} a document; top {LIMIT}; {SEARCHES} searches, {LOADS} loads");
+    println!(
+        "generated chunks of {WORDS_OF_CHUNK} words, {CHUNKS_OF_DOCUMENT} a document; top {LIMIT}; {SEARCHES} searches, {LOADS} loads"
+    );
     tokio::runtime::Builder::new_current_thread().build()?.block_on(measure())?;
     println!("load average at the end {}", machine::load());
     Ok(())

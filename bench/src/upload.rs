@@ -75,15 +75,7 @@ fn on_stack(build: &str) -> Result<()> {
             last = looks.into_iter().last();
         }
         let row = last.context("no look")?.row;
-        let samples = [
-            &waits.put,
-            &waits.queue,
-            &waits.extract,
-            &waits.embed,
-            &waits.total,
-            &waits.answer,
-            &waits.cpu,
-        ];
+        let samples = [&waits.put, &waits.queue, &waits.extract, &waits.embed, &waits.total, &waits.answer, &waits.cpu];
         let mut cells = vec![name.to_owned(), row["pages"].to_string(), row["chunks"].to_string()];
         cells.extend(samples.map(ToString::to_string));
         rows.push(cells);

@@ -253,7 +253,9 @@ async fn only_clinicians_and_document_admins_ask() {
 async fn a_request_without_a_full_set_of_claims_is_refused_not_defaulted() {
     let house = hospital().await;
     assert_eq!(house.ask(&event("chat.ask-without-token-claims")).await.problem(), (403, "denied"));
-    for (claim, value) in [("sub", ""), ("sub", "two words"), ("custom:tenant", ""), ("custom:tenant", "Main"), ("custom:tenant", "../west")] {
+    for (claim, value) in
+        [("sub", ""), ("sub", "two words"), ("custom:tenant", ""), ("custom:tenant", "Main"), ("custom:tenant", "../west")]
+    {
         let mut event = event("chat.ask");
         set_claim(&mut event, claim, value);
         assert_eq!(house.ask(&event).await.problem(), (403, "denied"), "{claim} = {value:?}");

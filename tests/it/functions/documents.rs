@@ -255,7 +255,10 @@ async fn the_tenant_comes_from_the_token_and_the_key_from_us() {
     let reply = house.call(&event).await;
     let url = reply.ok(201)["upload"]["url"].as_str().expect("a link").to_owned();
     assert!(url.starts_with("memory://tenants/west/") && url.ends_with("/Ünï çodé (1)__2F___.PDF"), "{url}");
-    assert_eq!((&reply.body["document"]["title"], &reply.body["document"]["format"]), (&json!("Ünï çodé (1)+%2F&?#"), &json!("pdf")));
+    assert_eq!(
+        (&reply.body["document"]["title"], &reply.body["document"]["format"]),
+        (&json!("Ünï çodé (1)+%2F&?#"), &json!("pdf"))
+    );
 }
 
 #[tokio::test]

@@ -270,7 +270,13 @@ async fn the_same_event_delivered_many_times_at_once_is_worked_on_once() {
     let house = House::new();
     house.documents.upload(KEY, TEXT.as_bytes(), &[]);
     // Claims that last: a second attempt has to wait for the first, not to race it.
-    let house = House { indexer: indexer::Indexer { bounds: domain::documents::index_object::Bounds { claim_s: 300, ..house.indexer.bounds.clone() }, ..house.indexer }, ..house };
+    let house = House {
+        indexer: indexer::Indexer {
+            bounds: domain::documents::index_object::Bounds { claim_s: 300, ..house.indexer.bounds.clone() },
+            ..house.indexer
+        },
+        ..house
+    };
     house.outage.take_turns((0..200_u32).map(|at| (at * 7 % 5) as u8));
     let batch = object_event("Object Created", KEY, 1);
     let again = join_all((0..8).map(|_| house.deliver(&batch))).await;

@@ -48,8 +48,7 @@ fn schedule() -> impl Strategy<Value = Schedule> {
     let change = prop_oneof![5 => Just(Change::Upload), 1 => Just(Change::UploadLocked), 3 => Just(Change::Remove)];
     let act = (0..KEYS.len(), change, vec(0..5_usize, 1..4)).prop_map(|(key, change, delays)| Act { key, change, delays });
     let outage = prop_oneof![2 => Just(None), 1 => (0..24_u64, any::<bool>()).prop_map(Some)];
-    (vec(act, 1..10), vec(outage, 16), vec(0..4_u8, 0..160))
-        .prop_map(|(acts, outages, turns)| Schedule { acts, outages, turns })
+    (vec(act, 1..10), vec(outage, 16), vec(0..4_u8, 0..160)).prop_map(|(acts, outages, turns)| Schedule { acts, outages, turns })
 }
 
 /// What a client's act leaves in the bucket. Its event carries the act's number as the sequencer: S3 orders them so.
@@ -87,8 +86,9 @@ async fn play(schedule: &Schedule) -> House {
             now.delays.contains(&0) && !house.deliver(&event_of(slot, now)).await.is_empty()
         };
         let deliveries = due.remove(&slot).unwrap_or_default();
-        let delivered =
-            join_all(deliveries.iter().map(|number| async { (*number, house.deliver(&event_of(*number, &schedule.acts[*number])).await) }));
+        let delivered = join_all(
+            deliveries.iter().map(|number| async { (*number, house.deliver(&event_of(*number, &schedule.acts[*number])).await) }),
+        );
         let (first_again, delivered) = futures_util::future::join(client, delivered).await;
         again.extend(first_again.then_some(slot));
         again.extend(delivered.into_iter().filter(|(_, again)| !again.is_empty()).map(|(number, _)| number));
@@ -138,7 +138,11 @@ async fn check(schedule: &Schedule) {
         let row = house.row(key).await.unwrap_or_else(|| panic!("{key} has no row"));
         let indexed = found(&house, key).await;
         assert_eq!(row.valid_until, None, "{key}: something is still under way");
-        assert_eq!(row.searchable_version.as_ref(), indexed.as_ref().map(|(version, _)| version), "{key}: registry and index differ");
+        assert_eq!(
+            row.searchable_version.as_ref(),
+            indexed.as_ref().map(|(version, _)| version),
+            "{key}: registry and index differ"
+        );
         match house.documents.peek(key) {
             None => assert_eq!((row.status, indexed), (Status::Deleted, None), "{key} is not in the bucket"),
             // What was searchable before may stay so: the state says that this version is not.

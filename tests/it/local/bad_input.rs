@@ -23,7 +23,9 @@ fn without_a_valid_identity_token_every_route_is_a_401() {
     let forged = format!("{head}.{}", signature.chars().rev().collect::<String>());
     let tokens = [None, Some(""), Some("garbage"), Some("a.b.c"), Some(forged.as_str()), Some(person.access_token.as_str())];
     for token in tokens {
-        for (method, path, body) in [("POST", "/chat", "{}"), ("POST", "/documents", "{}"), ("GET", "/documents", ""), ("DELETE", "/documents/x", "")] {
+        for (method, path, body) in
+            [("POST", "/chat", "{}"), ("POST", "/documents", "{}"), ("GET", "/documents", ""), ("DELETE", "/documents/x", "")]
+        {
             let reply = stack().api(method, path, token, "application/json", body.as_bytes());
             refused(&reply, 401, "sign-in-required");
             assert_eq!(reply.headers.get("www-authenticate").map(String::as_str), Some("Bearer"), "{method} {path}");
@@ -46,7 +48,15 @@ fn a_wrong_password_and_an_unknown_person_are_the_same_answer() {
 #[test]
 fn unknown_routes_and_wrong_methods_are_a_404_with_a_problem() {
     let person = staff();
-    let cases = [("GET", "/nowhere"), ("GET", "/"), ("GET", "/chat"), ("PUT", "/documents"), ("POST", "/documents/x"), ("PATCH", "/documents/x"), ("GET", "/documents/x/y")];
+    let cases = [
+        ("GET", "/nowhere"),
+        ("GET", "/"),
+        ("GET", "/chat"),
+        ("PUT", "/documents"),
+        ("POST", "/documents/x"),
+        ("PATCH", "/documents/x"),
+        ("GET", "/documents/x/y"),
+    ];
     for (method, path) in cases {
         refused(&person.call(method, path, None), 404, "no-such-route");
     }
@@ -55,7 +65,8 @@ fn unknown_routes_and_wrong_methods_are_a_404_with_a_problem() {
 #[test]
 fn bad_bodies_and_questions_are_problems_that_echo_nothing() {
     let person = staff();
-    let send = |path: &str, media_type: &str, body: &str| stack().api("POST", path, Some(&person.id_token), media_type, body.as_bytes());
+    let send =
+        |path: &str, media_type: &str, body: &str| stack().api("POST", path, Some(&person.id_token), media_type, body.as_bytes());
     let json = "application/json";
     let question = |text: &str| json!({ "question": text }).to_string();
     refused(&send("/chat", json, "{"), 400, "bad-body");
@@ -68,9 +79,25 @@ fn bad_bodies_and_questions_are_problems_that_echo_nothing() {
     refused(&send("/chat", json, &question(" ")), 400, "bad-question");
     refused(&send("/chat", json, &question(&format!("{SECRET}\u{8}"))), 400, "bad-question");
     refused(&send("/chat", json, &json!({ "question": SECRET, "conversation_id": SECRET }).to_string()), 400, "bad-parameter");
-    refused(&send("/chat", json, &json!({ "question": SECRET, "filters": { "documents": [SECRET] } }).to_string()), 400, "bad-parameter");
-    refused(&send("/documents", json, &json!({ "name": format!("{SECRET}.exe"), "size_bytes": 1, "sha256": "0".repeat(64) }).to_string()), 400, "bad-document");
-    refused(&send("/documents", json, &json!({ "name": "a.pdf", "size_bytes": 60 << 20, "sha256": "0".repeat(64) }).to_string()), 400, "bad-document");
+    refused(
+        &send("/chat", json, &json!({ "question": SECRET, "filters": { "documents": [SECRET] } }).to_string()),
+        400,
+        "bad-parameter",
+    );
+    refused(
+        &send(
+            "/documents",
+            json,
+            &json!({ "name": format!("{SECRET}.exe"), "size_bytes": 1, "sha256": "0".repeat(64) }).to_string(),
+        ),
+        400,
+        "bad-document",
+    );
+    refused(
+        &send("/documents", json, &json!({ "name": "a.pdf", "size_bytes": 60 << 20, "sha256": "0".repeat(64) }).to_string()),
+        400,
+        "bad-document",
+    );
     refused(&person.call("GET", "/documents?limit=1000", None), 400, "bad-parameter");
     refused(&person.call("GET", "/documents?after=Zebedee", None), 400, "bad-parameter");
     refused(&person.call("GET", "/documents/Zebedee", None), 404, "not-found");
@@ -108,7 +135,11 @@ fn an_upload_link_takes_exactly_what_was_announced_and_nothing_else_arrives() {
     // The link still works for what it is for.
     assert_eq!(follow(&link, text, &[]).status, 200);
     assert_eq!(person.settled(&id)["status"], "indexed");
-    let listed = stack().aws("s3", "list_object_versions", json!({ "Bucket": stack().output("DocumentsBucket"), "Prefix": "tenants/bad-upload/" }));
+    let listed = stack().aws(
+        "s3",
+        "list_object_versions",
+        json!({ "Bucket": stack().output("DocumentsBucket"), "Prefix": "tenants/bad-upload/" }),
+    );
     assert_eq!(listed.expect("a list")["Versions"].as_array().map(Vec::len), Some(1), "only the announced bytes arrived");
 }
 
@@ -135,7 +166,8 @@ fn every_file_that_cannot_be_read_ends_in_a_state_with_its_reason_and_leaves_not
         assert!(document["advice"].as_str().is_some_and(|advice| advice.len() > 20), "{name}: {document}");
         assert_eq!(document.get("searchable_version"), None, "{name}");
     }
-    let found = stack().aws("s3", "list_objects_v2", json!({ "Bucket": stack().output("IndexBucket"), "Prefix": "index/bad-files/" }));
+    let found =
+        stack().aws("s3", "list_objects_v2", json!({ "Bucket": stack().output("IndexBucket"), "Prefix": "index/bad-files/" }));
     assert_eq!(found.expect("a list").get("Contents"), None::<&Value>, "something was half-indexed");
     assert_eq!(person.ask("Is this a PDF?")["refusal"]["reason"], "no_documents");
     let failed = stack().audit_rows("bad-files").iter().filter(|row| row["event_type"]["S"] == "document_failed").count();

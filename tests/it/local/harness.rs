@@ -94,7 +94,13 @@ impl Stack {
     }
 
     /// Calls AWS with credentials as STS gives them.
-    pub fn aws_as(&self, credentials: Option<&Value>, service: &str, operation: &str, parameters: Value) -> Result<Value, String> {
+    pub fn aws_as(
+        &self,
+        credentials: Option<&Value>,
+        service: &str,
+        operation: &str,
+        parameters: Value,
+    ) -> Result<Value, String> {
         let call = json!({ "service": service, "operation": operation, "parameters": parameters, "credentials": credentials });
         let mut reply = self.bridge.lock().unwrap_or_else(PoisonError::into_inner).call(&call);
         match reply["error"].as_str() {
@@ -106,7 +112,8 @@ impl Stack {
     /// What a function's role may do.
     pub fn credentials_of(&self, function: &str) -> Value {
         let name = self.name_of(function, '-');
-        let configuration = self.aws("lambda", "get_function_configuration", json!({ "FunctionName": name })).expect("a function");
+        let configuration =
+            self.aws("lambda", "get_function_configuration", json!({ "FunctionName": name })).expect("a function");
         let session = json!({ "RoleArn": configuration["Role"], "RoleSessionName": "test" });
         self.aws("sts", "assume_role", session).expect("a session")["Credentials"].take()
     }
@@ -117,7 +124,8 @@ impl Stack {
         let mut lines = Vec::new();
         loop {
             let page = self.aws("logs", "filter_log_events", parameters.clone()).expect("a log group");
-            lines.extend(page["events"].as_array().into_iter().flatten().filter_map(|e| e["message"].as_str().map(str::to_owned)));
+            lines
+                .extend(page["events"].as_array().into_iter().flatten().filter_map(|e| e["message"].as_str().map(str::to_owned)));
             match page["nextToken"].as_str() {
                 Some(token) => parameters["nextToken"] = token.into(),
                 None => return lines,
@@ -159,7 +167,8 @@ impl Stack {
 
     /// Somebody of a tenant with these groups; made at the first use.
     pub fn person(&self, tenant: &str, groups: &[&str]) -> Person {
-        let email = format!("{}.{tenant}@clinchat.example", if groups.is_empty() { "nobody".to_owned() } else { groups.join(".") });
+        let email =
+            format!("{}.{tenant}@clinchat.example", if groups.is_empty() { "nobody".to_owned() } else { groups.join(".") });
         let mut people = self.people.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(person) = people.get(&email) {
             return person.clone();
@@ -214,7 +223,8 @@ impl Stack {
         let mut response = self.agent.run(request).expect("an answer");
         let status = response.status().as_u16();
         let headers = response.headers().iter();
-        let headers = headers.map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+        let headers =
+            headers.map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
         let headers = headers.collect();
         let bytes = response.body_mut().with_config().limit(64 << 20).read_to_vec().expect("a body");
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
@@ -367,7 +377,8 @@ impl Person {
 
 /// Sends bytes to a link with its headers, and with others in their place.
 pub fn follow(link: &Value, bytes: &[u8], instead: &[(&str, &str)]) -> Reply {
-    let mut request = Request::builder().method(link["method"].as_str().expect("a method")).uri(link["url"].as_str().expect("a link"));
+    let mut request =
+        Request::builder().method(link["method"].as_str().expect("a method")).uri(link["url"].as_str().expect("a link"));
     for (name, value) in link["headers"].as_object().into_iter().flatten() {
         // The client's own: it sends the length of what it sends.
         if !["content-length", "host"].contains(&name.as_str()) && !instead.iter().any(|(other, _)| other == name) {

@@ -29,7 +29,8 @@ fn no_function_can_read_change_or_delete_an_audit_row_but_each_can_append_one() 
         });
         assert!(denied(call("update_item", change)), "{function} changes");
         assert!(denied(call("scan", json!({ "TableName": table }))), "{function} scans");
-        let query = json!({ "TableName": table, "KeyConditionExpression": "pk = :p", "ExpressionAttributeValues": { ":p": key["pk"] } });
+        let query =
+            json!({ "TableName": table, "KeyConditionExpression": "pk = :p", "ExpressionAttributeValues": { ":p": key["pk"] } });
         assert!(denied(call("query", query)), "{function} queries");
         let delete = json!({ "RequestItems": { table: [{ "DeleteRequest": { "Key": key } }] } });
         assert!(denied(call("batch_write_item", delete)), "{function} deletes in a batch");
@@ -42,7 +43,11 @@ fn no_function_can_read_change_or_delete_an_audit_row_but_each_can_append_one() 
 fn the_chat_role_cannot_touch_the_documents_or_write_the_index() {
     let staff = stack().staff("iam-chat");
     staff.index("wall.txt", None, b"The wall is between the answer and the file.");
-    let found = stack().aws("s3", "list_objects_v2", json!({ "Bucket": stack().output("DocumentsBucket"), "Prefix": "tenants/iam-chat/" }));
+    let found = stack().aws(
+        "s3",
+        "list_objects_v2",
+        json!({ "Bucket": stack().output("DocumentsBucket"), "Prefix": "tenants/iam-chat/" }),
+    );
     let key = found.expect("a list")["Contents"][0]["Key"].as_str().expect("the document").to_owned();
     let role = stack().credentials_of("chat");
     let (documents, index) = (stack().output("DocumentsBucket"), stack().output("IndexBucket"));
@@ -56,7 +61,8 @@ fn the_chat_role_cannot_touch_the_documents_or_write_the_index() {
     assert!(denied(s3("delete_object", at(index, manifest))), "chat deletes from the index");
     assert!(denied(s3("get_object", at(index, "elsewhere/x"))), "chat reads beside the index");
     assert_eq!(s3("get_object", at(index, manifest)).map(|_| ()), Ok(()), "chat reads the index");
-    let registry = json!({ "TableName": stack().output("DocumentsTable"), "Key": { "pk": { "S": "TENANT#iam-chat" }, "sk": { "S": "x" } } });
+    let registry =
+        json!({ "TableName": stack().output("DocumentsTable"), "Key": { "pk": { "S": "TENANT#iam-chat" }, "sk": { "S": "x" } } });
     assert!(denied(stack().aws_as(Some(&role), "dynamodb", "get_item", registry)), "chat reads the registry");
 }
 
@@ -83,7 +89,10 @@ fn the_indexer_role_cannot_change_documents_or_send_itself_events() {
     let s3 = |operation: &str, parameters: Value| stack().aws_as(Some(&role), "s3", operation, parameters);
     let put = json!({ "Bucket": documents, "Key": "tenants/iam-indexer/x.txt", "Body": "x" });
     assert!(denied(s3("put_object", put)), "the indexer writes a document");
-    assert!(denied(s3("delete_object", json!({ "Bucket": documents, "Key": "tenants/main/x.txt" }))), "the indexer deletes a document");
+    assert!(
+        denied(s3("delete_object", json!({ "Bucket": documents, "Key": "tenants/main/x.txt" }))),
+        "the indexer deletes a document"
+    );
     let queue = stack().output("IndexerQueue");
     let url = stack().aws("sqs", "get_queue_url", json!({ "QueueName": queue.rsplit(['/', ':']).next().expect("a name") }));
     let send = json!({ "QueueUrl": url.expect("a queue")["QueueUrl"], "MessageBody": "{}" });

@@ -22,7 +22,10 @@ fn an_uploaded_pdf_is_cited_by_page_opened_byte_for_byte_and_gone_after_its_dele
     let staff = stack().staff("journey");
     let id = staff.upload("LGH-CP-014 sepsis.pdf", Some("Sepsis in adults"), &bytes);
     let document = staff.settled(&id);
-    assert_eq!((&document["status"], &document["pages"], &document["title"]), (&json!("indexed"), &json!(3), &json!("Sepsis in adults")));
+    assert_eq!(
+        (&document["status"], &document["pages"], &document["title"]),
+        (&json!("indexed"), &json!(3), &json!("Sepsis in adults"))
+    );
     assert_eq!(staff.list(), [document.clone()]);
 
     // The question, its page and its words are those of samples/questions.jsonl, which were checked with another parser.
@@ -30,7 +33,9 @@ fn an_uploaded_pdf_is_cited_by_page_opened_byte_for_byte_and_gone_after_its_dele
     let answer = staff.ask(question);
     assert_eq!(answer["refused"], false, "{answer}");
     let citations = citations(&answer);
-    let holds = citations.iter().any(|c| c["page"] == 2 && words(c["quote"].as_str().unwrap()).contains("Noradrenaline is the first vasopressor"));
+    let holds = citations
+        .iter()
+        .any(|c| c["page"] == 2 && words(c["quote"].as_str().unwrap()).contains("Noradrenaline is the first vasopressor"));
     assert!(holds, "{answer}");
     let read = extract::extract(&bytes, FILE, &Limits::default()).expect("the sample can be read");
     for citation in &citations {

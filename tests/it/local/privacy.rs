@@ -5,8 +5,17 @@ use super::pdf::pdf;
 use serde_json::json;
 
 /// Synthetic people and numbers, planted wherever text can enter.
-const PLANTED: [&str; 9] =
-    ["Ottoline", "Brackwater", "Peregrine", "Thistlewick", "944-55-0123", "MRN8847120", "+44 7700 900461", "Wexcombe", "quillfeather"];
+const PLANTED: [&str; 9] = [
+    "Ottoline",
+    "Brackwater",
+    "Peregrine",
+    "Thistlewick",
+    "944-55-0123",
+    "MRN8847120",
+    "+44 7700 900461",
+    "Wexcombe",
+    "quillfeather",
+];
 
 #[test]
 fn i10_no_name_or_number_of_a_document_its_title_its_file_name_or_a_question_is_in_any_log_line_or_audit_row() {
@@ -22,7 +31,8 @@ fn i10_no_name_or_number_of_a_document_its_title_its_file_name_or_a_question_is_
     // Every way to fail with the same words.
     let refused = staff.ask("Which quillfeather did Peregrine Thistlewick win at the world cup of 944-55-0123?");
     assert!(refused["answer"].is_array());
-    for body in [json!({ "question": ["Ottoline"] }), json!({ "question": "Ottoline\u{1}" }), json!({ "Ottoline": "Brackwater" })] {
+    for body in [json!({ "question": ["Ottoline"] }), json!({ "question": "Ottoline\u{1}" }), json!({ "Ottoline": "Brackwater" })]
+    {
         assert_eq!(staff.call("POST", "/chat", Some(&body)).status, 400);
     }
     let bad = json!({ "name": "Ottoline Brackwater.exe", "size_bytes": 1, "sha256": "0".repeat(64) });
@@ -43,8 +53,13 @@ fn i10_no_name_or_number_of_a_document_its_title_its_file_name_or_a_question_is_
     let rows = stack().audit_rows(TENANT);
     let happened: Vec<&str> = rows.iter().filter_map(|row| row["event_type"]["S"].as_str()).collect();
     for expected in [
-        "document_upload_requested", "document_indexed", "document_failed", "document_viewed", "document_delete_requested",
-        "document_deleted", "chat_answered",
+        "document_upload_requested",
+        "document_indexed",
+        "document_failed",
+        "document_viewed",
+        "document_delete_requested",
+        "document_deleted",
+        "chat_answered",
     ] {
         assert!(happened.contains(&expected), "no {expected} among {happened:?}");
     }
@@ -56,7 +71,9 @@ fn i10_no_name_or_number_of_a_document_its_title_its_file_name_or_a_question_is_
     }
     // The trace id of the answer is in the log: these are the lines of what was done above, not an empty group.
     let trace = answer["trace_id"].as_str().expect("a trace id");
-    eventually("the question's log line is there", || stack().log_lines("chat").iter().any(|line| line.contains(trace)).then_some(()));
+    eventually("the question's log line is there", || {
+        stack().log_lines("chat").iter().any(|line| line.contains(trace)).then_some(())
+    });
     eventually("the rejected object's log line is there", || {
         stack().log_lines("indexer").iter().any(|line| line.contains("no_tenant")).then_some(())
     });
@@ -86,8 +103,13 @@ fn each_act_leaves_its_audit_row_with_who_what_and_ids_only() {
     let mut happened: Vec<(String, String)> = rows.iter().map(|row| (text(row, "event_type"), text(row, "action"))).collect();
     happened.sort();
     let expected = [
-        ("chat_answered", "E"), ("chat_refused", "E"), ("document_delete_requested", "D"), ("document_deleted", "D"),
-        ("document_indexed", "U"), ("document_upload_requested", "C"), ("document_viewed", "R"),
+        ("chat_answered", "E"),
+        ("chat_refused", "E"),
+        ("document_delete_requested", "D"),
+        ("document_deleted", "D"),
+        ("document_indexed", "U"),
+        ("document_upload_requested", "C"),
+        ("document_viewed", "R"),
     ];
     assert_eq!(happened, expected.map(|(event, action)| (event.to_owned(), action.to_owned())));
     for row in &rows {

@@ -45,10 +45,18 @@ static HANDBOOK: LazyLock<Handbook> = LazyLock::new(|| {
 #[test]
 fn every_sample_document_becomes_searchable_with_its_pages() {
     let pages = [
-        ("LGH-CP-014-sepsis.pdf", 3), ("LGH-CP-021-vte-prophylaxis.pdf", 3), ("LGH-CP-027-hypoglycaemia-insulin.pdf", 3),
-        ("LGH-CP-030-acute-pain-opioids.pdf", 3), ("LGH-CP-033-blood-transfusion.pdf", 3), ("LGH-EST-009-fire-evacuation.pdf", 3),
-        ("LGH-GOV-007-consent.pdf", 3), ("LGH-HS-012-needlestick.pdf", 2), ("LGH-IPC-001-infection-control-manual.pdf", 42),
-        ("LGH-IT-011-it-downtime.md", 1), ("LGH-NUR-016-falls-prevention.docx", 1), ("LGH-OPS-004-visitor-policy.pdf", 2),
+        ("LGH-CP-014-sepsis.pdf", 3),
+        ("LGH-CP-021-vte-prophylaxis.pdf", 3),
+        ("LGH-CP-027-hypoglycaemia-insulin.pdf", 3),
+        ("LGH-CP-030-acute-pain-opioids.pdf", 3),
+        ("LGH-CP-033-blood-transfusion.pdf", 3),
+        ("LGH-EST-009-fire-evacuation.pdf", 3),
+        ("LGH-GOV-007-consent.pdf", 3),
+        ("LGH-HS-012-needlestick.pdf", 2),
+        ("LGH-IPC-001-infection-control-manual.pdf", 42),
+        ("LGH-IT-011-it-downtime.md", 1),
+        ("LGH-NUR-016-falls-prevention.docx", 1),
+        ("LGH-OPS-004-visitor-policy.pdf", 2),
         ("LGH-PH-001-medicines-management.pdf", 19),
     ];
     assert_eq!(HANDBOOK.documents.len(), pages.len());
@@ -74,7 +82,8 @@ fn the_sample_questions_are_answered_from_the_right_page_and_those_without_an_an
         };
         answerable += 1;
         let id = &HANDBOOK.documents[document]["id"];
-        let said = answer["answer"].as_array().into_iter().flatten().filter_map(|s| s["text"].as_str()).collect::<Vec<_>>().join("\n");
+        let said =
+            answer["answer"].as_array().into_iter().flatten().filter_map(|s| s["text"].as_str()).collect::<Vec<_>>().join("\n");
         let expected = sample.contains.as_deref().expect("an answerable question says what its answer contains");
         words += usize::from(said.contains(expected));
         page += usize::from(citations.iter().any(|c| &c["document_id"] == id && sample.pages.iter().any(|p| c["page"] == *p)));

@@ -248,7 +248,7 @@ fn check_title(title: &str) -> Result<(), ManageDocumentsError> {
 
 /// The name inside the object key: without the characters that S3's guide tells to avoid.
 fn object_name(name: &str) -> String {
-    name.chars().map(|c| if c.is_control() || "/\{}^%`[]\"<>~#|".contains(c) { '_' } else { c }).collect()
+    name.chars().map(|c| if c.is_control() || "/\\{}^%`[]\"<>~#|".contains(c) { '_' } else { c }).collect()
 }
 
 /// Percent-encodes everything but unreserved ASCII: object metadata holds ASCII only.

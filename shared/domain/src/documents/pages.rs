@@ -142,7 +142,9 @@ impl Reason {
             Self::Timeout => "Reading the file took too long. Export it again, or split it, and upload the result.",
             Self::NeedsOcr => "The pages are images without text. Run text recognition (OCR) on the file and upload the result.",
             Self::UploadExpired => "Nothing was uploaded before the link ran out. Ask for a new upload link.",
-            Self::Interrupted => "Work on this document stopped half-way and is tried again by itself. If this stays, tell the operators.",
+            Self::Interrupted => {
+                "Work on this document stopped half-way and is tried again by itself. If this stays, tell the operators."
+            }
             Self::Internal => "Something went wrong on our side; the operators were told. Upload the file again later.",
         }
     }
