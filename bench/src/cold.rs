@@ -133,7 +133,8 @@ fn print_times(subjects: &[Subject], measured: &[Measured]) {
         let mut row = vec![subject.name.trim_end().to_owned(), m.start_cpu.to_string(), m.start_wall.to_string()];
         row.push(format!("{:.1}", m.start_resident.median()));
         row.push(format!("{:.0}", m.threads.median()));
-        row.extend([m.first_cpu.to_string(), m.warm_cpu.to_string(), m.warm_wall.to_string()]);
+        row.push(m.first_cpu.to_string());
+        row.extend([&m.warm_cpu, &m.warm_wall].map(|s| if s.is_empty() { "-".to_owned() } else { s.to_string() }));
         row.push(if m.children_cpu.median() > 0.0 { format!("{:.1}", m.children_cpu.median()) } else { "-".into() });
         row.push(format!("{:.1}", m.end_resident.median()));
         rows.push(row);

@@ -12,6 +12,11 @@ impl Sample {
         self.0.push(value);
     }
 
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The middle value, the upper of two; 0 without values.
     pub fn median(&self) -> f64 {
         let mut sorted = self.0.clone();

@@ -34,6 +34,7 @@ pub struct Subject {
     pub peer_of: Option<&'static str>,
     /// Its events.
     pub trigger: Trigger,
+    is_start_only: bool,
     program: PathBuf,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
@@ -52,6 +53,8 @@ impl Subject {
     /// How many events a run has.
     pub const fn events(&self) -> usize {
         match self.trigger {
+            // Only its start differs from that of `chat`.
+            _ if self.is_start_only => 1,
             Trigger::Chat | Trigger::Documents => 50,
             // Each is a document of its own, read by a process of its own.
             Trigger::Indexer => 20,
@@ -110,6 +113,7 @@ pub fn all(stack: &Stack, shown: &str, rounds: usize) -> Result<Vec<Subject>> {
             name,
             peer_of: None,
             trigger,
+            is_start_only: false,
             program: stack.code_folder(function).join("bootstrap"),
             arguments: Vec::new(),
             environment: environment(stack, function, settings)?,
@@ -121,6 +125,7 @@ pub fn all(stack: &Stack, shown: &str, rounds: usize) -> Result<Vec<Subject>> {
             name,
             peer_of: Some(of),
             trigger,
+            is_start_only: false,
             program: python.clone(),
             arguments: vec![project().join("bench/peer/handler.py").display().to_string(), function.to_owned()],
             environment: environment(stack, function, settings)?,
@@ -133,7 +138,7 @@ pub fn all(stack: &Stack, shown: &str, rounds: usize) -> Result<Vec<Subject>> {
         peer("  Python peer", "chat", Trigger::Chat, "chat", &[])?,
         ours("chat, primed", Trigger::Chat, "chat", &[bundle, primed])?,
         peer("  Python peer, primed", "chat, primed", Trigger::Chat, "chat", &[primed])?,
-        ours("chat, certificate folder", Trigger::Chat, "chat", &[])?,
+        Subject { is_start_only: true, ..ours("chat, certificate folder", Trigger::Chat, "chat", &[])? },
         ours("documents", Trigger::Documents, "documents", &[bundle])?,
         peer("  Python peer ", "documents", Trigger::Documents, "documents", &[])?,
         ours("indexer", Trigger::Indexer, "indexer", &notes)?,

@@ -1,1 +1,532 @@
+//! The template says who may do what, what is encrypted and what is kept. Read as `CloudFormation` reads it.
 
+use crate::repository::text;
+use serde_json::{Map, Value, json};
+use serde_norway::Value as Yaml;
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+static TEMPLATE: LazyLock<Value> = LazyLock::new(|| to_json(serde_norway::from_str(&text("template.yaml")).expect("YAML")));
+
+/// The template as JSON, `!Ref X` as `{"Ref": "X"}` and `!Sub X` as `{"Fn::Sub": "X"}`.
+pub fn template() -> &'static Value {
+    &TEMPLATE
+}
+
+fn to_json(yaml: Yaml) -> Value {
+    match yaml {
+        Yaml::Tagged(tagged) => {
+            let tag = tagged.tag.to_string();
+            let name = match tag.trim_start_matches('!') {
+                "Ref" => "Ref".to_owned(),
+                "Condition" => "Condition".to_owned(),
+                name => format!("Fn::{name}"),
+            };
+            json!({ name: to_json(tagged.value) })
+        }
+        Yaml::Sequence(items) => items.into_iter().map(to_json).collect(),
+        Yaml::Mapping(pairs) => {
+            let pairs = pairs.into_iter().map(|(key, value)| (key.as_str().expect("a text key").to_owned(), to_json(value)));
+            Value::Object(pairs.collect::<Map<_, _>>())
+        }
+        plain => serde_json::to_value(plain).expect("a plain value"),
+    }
+}
+
+/// The resources of a type: logical id and properties; at least one.
+fn resources(of: &str) -> Vec<(&'static str, &'static Value)> {
+    let all = TEMPLATE["Resources"].as_object().expect("resources").iter();
+    let found: Vec<(&str, &Value)> =
+        all.filter(|(_, resource)| resource["Type"] == of).map(|(id, resource)| (id.as_str(), &resource["Properties"])).collect();
+    assert!(!found.is_empty(), "the template has no {of}");
+    found
+}
+
+fn resource(id: &str) -> &'static Value {
+    let resource = &TEMPLATE["Resources"][id];
+    assert!(resource.is_object(), "the template has no {id}");
+    resource
+}
+
+/// One or many, as policies may be written.
+fn many(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Array(items) => items.iter().collect(),
+        one => vec![one],
+    }
+}
+
+fn attribute(id: &str, name: &str) -> Value {
+    json!({ "Fn::GetAtt": format!("{id}.{name}") })
+}
+
+fn data_key() -> Value {
+    attribute("DataKey", "Arn")
+}
+
+/// Every statement of every policy, with where it is.
+fn statements() -> Vec<(String, &'static Value)> {
+    let mut found = Vec::new();
+    let mut open: Vec<(String, &Value)> =
+        TEMPLATE["Resources"].as_object().expect("resources").iter().map(|(id, value)| (id.clone(), value)).collect();
+    while let Some((place, value)) = open.pop() {
+        match value {
+            Value::Object(pairs) => {
+                if let Some(statement) = pairs.get("Statement") {
+                    found
+                        .extend(many(statement).into_iter().map(|s| (format!("{place} {}", s["Sid"].as_str().unwrap_or("")), s)));
+                }
+                open.extend(pairs.values().map(|value| (place.clone(), value)));
+            }
+            Value::Array(items) => open.extend(items.iter().map(|value| (place.clone(), value))),
+            _ => {}
+        }
+    }
+    assert!(found.len() > 20, "only {} statements", found.len());
+    found
+}
+
+/// The allowing statements of a function's role.
+fn allowed_to(function: &str) -> Vec<&'static Value> {
+    let role = resource(&format!("{function}Role"));
+    let policies = role["Properties"]["ManagedPolicyArns"].as_array().expect("managed policies");
+    assert!(role["Properties"].get("Policies").is_none(), "{function}Role has policies beside its managed one");
+    let mut statements = Vec::new();
+    for policy in policies {
+        let policy = resource(policy["Ref"].as_str().expect("a policy of this template"));
+        statements.extend(many(&policy["Properties"]["PolicyDocument"]["Statement"]));
+    }
+    assert!(statements.iter().all(|s| s["Effect"] == "Allow") && statements.len() >= 3, "{function}: {statements:?}");
+    statements
+}
+
+/// The functions' names, such as `Chat`.
+fn functions() -> Vec<(&'static str, &'static Value)> {
+    let functions = resources("AWS::Serverless::Function").into_iter();
+    functions.map(|(id, properties)| (id.strip_suffix("Function").expect("an id ends with Function"), properties)).collect()
+}
+
+/// The actions that a role has on anything whose ARN names this resource.
+fn actions_on(function: &str, id: &str) -> BTreeSet<String> {
+    let names = |resource: &Value| {
+        let text = resource.to_string();
+        text.contains(&format!("${{{id}}}")) || text.contains(&format!("\"{id}.")) || text.contains(&format!("\"{id}\""))
+    };
+    let statements = allowed_to(function).into_iter().filter(|s| many(&s["Resource"]).into_iter().any(names));
+    statements.flat_map(|s| many(&s["Action"])).map(|a| a.as_str().expect("an action").to_owned()).collect()
+}
+
+fn set(actions: &[&str]) -> BTreeSet<String> {
+    actions.iter().map(|action| (*action).to_owned()).collect()
+}
+
+/// A number, or the one that a mapping has for a stage.
+fn number(value: &Value, stage: &str) -> u64 {
+    value.as_u64().or_else(|| value.as_str()?.parse().ok()).unwrap_or_else(|| {
+        let path = value["Fn::FindInMap"].as_array().unwrap_or_else(|| panic!("{value} is no number"));
+        assert_eq!(path[1], json!({ "Ref": "Stage" }));
+        let (map, name) = (path[0].as_str().expect("a map"), path[2].as_str().expect("a name"));
+        TEMPLATE["Mappings"][map][stage][name].as_u64().unwrap_or_else(|| panic!("{map}.{stage}.{name}"))
+    })
+}
+
+fn stages() -> Vec<&'static str> {
+    TEMPLATE["Parameters"]["Stage"]["AllowedValues"]
+        .as_array()
+        .expect("stages")
+        .iter()
+        .map(|s| s.as_str().expect("a name"))
+        .collect()
+}
+
+#[test]
+fn every_bucket_is_encrypted_with_our_key_versioned_private_and_owned_by_us() {
+    for (id, bucket) in resources("AWS::S3::Bucket") {
+        let rules = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"].as_array().expect("rules");
+        let default = json!({ "SSEAlgorithm": "aws:kms", "KMSMasterKeyID": data_key() });
+        assert_eq!(rules, &[json!({ "BucketKeyEnabled": true, "ServerSideEncryptionByDefault": default })], "{id}");
+        assert_eq!(bucket["VersioningConfiguration"]["Status"], "Enabled", "{id}");
+        let private = json!({ "BlockPublicAcls": true, "BlockPublicPolicy": true, "IgnorePublicAcls": true, "RestrictPublicBuckets": true });
+        assert_eq!(bucket["PublicAccessBlockConfiguration"], private, "{id}");
+        assert_eq!(bucket["OwnershipControls"]["Rules"], json!([{ "ObjectOwnership": "BucketOwnerEnforced" }]), "{id}");
+        let rules = bucket["LifecycleConfiguration"]["Rules"].as_array().expect("rules");
+        assert!(
+            rules.iter().any(|r| r["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] == 1),
+            "{id} keeps abandoned parts"
+        );
+    }
+}
+
+/// What a statement that refuses plain HTTP says. `never` is for the local emulator, which has no TLS.
+fn refuses_plain_http(statement: &Value, actions: &str) -> bool {
+    let condition = json!({ "Bool": { "aws:SecureTransport": { "Fn::If": ["Aws", "false", "never"] } } });
+    statement["Effect"] == "Deny"
+        && statement["Principal"] == "*"
+        && statement["Action"] == actions
+        && statement["Condition"] == condition
+}
+
+#[test]
+fn every_bucket_and_queue_refuses_plain_http() {
+    for (id, _) in resources("AWS::S3::Bucket") {
+        let policies = resources("AWS::S3::BucketPolicy");
+        let (_, policy) =
+            policies.iter().find(|(_, policy)| policy["Bucket"] == json!({ "Ref": id })).expect("a policy for each bucket");
+        let both = json!([
+            { "Fn::Sub": format!("arn:${{AWS::Partition}}:s3:::${{{id}}}") },
+            { "Fn::Sub": format!("arn:${{AWS::Partition}}:s3:::${{{id}}}/*") },
+        ]);
+        let statements = many(&policy["PolicyDocument"]["Statement"]);
+        assert!(statements.iter().any(|s| refuses_plain_http(s, "s3:*") && s["Resource"] == both), "{id}");
+        assert!(statements.iter().all(|s| s["Effect"] == "Deny"), "{id} lets somebody in by its bucket policy");
+    }
+    for (id, _) in resources("AWS::SQS::Queue") {
+        let policies = resources("AWS::SQS::QueuePolicy");
+        let (_, policy) =
+            policies.iter().find(|(_, policy)| policy["Queues"] == json!([{ "Ref": id }])).expect("a policy for each queue");
+        let statements = many(&policy["PolicyDocument"]["Statement"]);
+        assert!(statements.iter().any(|s| refuses_plain_http(s, "sqs:*") && s["Resource"] == attribute(id, "Arn")), "{id}");
+        for allowing in statements.iter().filter(|s| s["Effect"] == "Allow") {
+            assert_eq!(allowing["Principal"], json!({ "Service": "events.amazonaws.com" }), "{id}");
+            assert_eq!(allowing["Condition"]["ArnEquals"]["aws:SourceArn"], attribute("ObjectRule", "Arn"), "{id}");
+        }
+    }
+}
+
+#[test]
+fn every_table_is_encrypted_with_our_key_and_can_be_restored_to_any_second() {
+    for (id, table) in resources("AWS::DynamoDB::Table") {
+        assert_eq!(
+            table["SSESpecification"],
+            json!({ "SSEEnabled": true, "SSEType": "KMS", "KMSMasterKeyId": data_key() }),
+            "{id}"
+        );
+        assert_eq!(table["PointInTimeRecoverySpecification"], json!({ "PointInTimeRecoveryEnabled": true }), "{id}");
+        assert_eq!(table["DeletionProtectionEnabled"], json!({ "Fn::If": ["Aws", true, false] }), "{id}");
+    }
+    assert_eq!(resource("AuditTable")["Properties"].get("TimeToLiveSpecification"), None, "audit rows do not expire");
+}
+
+#[test]
+fn every_queue_and_topic_is_encrypted_with_our_key_and_what_fails_is_parked() {
+    let queues = resources("AWS::SQS::Queue");
+    let mut parking: BTreeSet<&str> = BTreeSet::new();
+    for (id, queue) in &queues {
+        assert_eq!(queue["KmsMasterKeyId"], data_key(), "{id}");
+        assert_eq!(queue["MessageRetentionPeriod"], 1_209_600, "{id} keeps messages for less than fourteen days");
+        if let Some(target) = queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"].as_str() {
+            assert!(queue["RedrivePolicy"]["maxReceiveCount"].as_u64().is_some_and(|count| (2..=5).contains(&count)), "{id}");
+            parking.insert(target.strip_suffix(".Arn").expect("an ARN"));
+        }
+    }
+    for (id, queue) in &queues {
+        assert!(queue.get("RedrivePolicy").is_some() || parking.contains(id), "{id} neither parks nor is parked into");
+    }
+    let alarms = resources("AWS::CloudWatch::Alarm");
+    for id in parking {
+        let watched = alarms.iter().any(|(_, alarm)| alarm["Dimensions"][0]["Value"] == attribute(id, "QueueName"));
+        assert!(watched, "nobody hears of what is parked in {id}");
+    }
+    for (id, topic) in resources("AWS::SNS::Topic") {
+        assert_eq!(topic["KmsMasterKeyId"], data_key(), "{id}");
+    }
+    for (id, rule) in resources("AWS::Events::Rule") {
+        for target in many(&rule["Targets"]) {
+            assert!(target["DeadLetterConfig"]["Arn"].is_object(), "{id} loses what it cannot deliver");
+        }
+    }
+}
+
+#[test]
+fn every_key_rotates() {
+    for (id, key) in resources("AWS::KMS::Key") {
+        assert_eq!((&key["EnableKeyRotation"], &key["PendingWindowInDays"]), (&json!(true), &json!(30)), "{id}");
+    }
+}
+
+#[test]
+fn every_function_has_a_log_group_a_role_and_an_alarm_of_its_own() {
+    let alarms = resources("AWS::CloudWatch::Alarm");
+    let mut roles = BTreeSet::new();
+    for (name, function) in functions() {
+        let kebab =
+            function["CodeUri"].as_str().and_then(|uri| uri.strip_prefix("target/lambda/")?.strip_suffix('/')).expect("a folder");
+        assert_eq!(function["LoggingConfig"], json!({ "LogGroup": { "Ref": format!("{name}LogGroup") } }), "{name}");
+        let group = resource(&format!("{name}LogGroup"));
+        assert_eq!(group["Properties"]["LogGroupName"], json!({ "Fn::Sub": format!("/clinchat/${{AWS::StackName}}/{kebab}") }));
+        assert_eq!(function["Role"], attribute(&format!("{name}Role"), "Arn"), "{name}");
+        assert!(function.get("Policies").is_none(), "{name}: SAM would widen the role");
+        roles.insert(function["Role"].to_string());
+        // A queue's consumer is watched at the queue where its failures are parked.
+        let is_api = function["Events"].as_object().expect("events").values().any(|event| event["Type"] == "Api");
+        let errors = json!([{ "Name": "FunctionName", "Value": { "Ref": format!("{name}Function") } }]);
+        let watched = alarms.iter().any(|(_, alarm)| alarm["MetricName"] == "Errors" && alarm["Dimensions"] == errors);
+        assert!(watched || !is_api, "{name} fails unheard");
+        let trust = &resource(&format!("{name}Role"))["Properties"]["AssumeRolePolicyDocument"]["Statement"];
+        assert_eq!(
+            trust,
+            &json!([{ "Effect": "Allow", "Principal": { "Service": "lambda.amazonaws.com" }, "Action": "sts:AssumeRole" }])
+        );
+    }
+    assert_eq!(roles.len(), functions().len(), "two functions share a role");
+    for (id, alarm) in alarms {
+        assert_eq!(alarm["AlarmActions"], json!([{ "Ref": "AlertsTopic" }]), "{id}");
+        assert!(alarm["AlarmDescription"].as_str().is_some_and(|text| text.contains("runbook")), "{id} does not say what to do");
+    }
+}
+
+#[test]
+fn every_log_group_has_a_retention_and_our_key() {
+    for (id, group) in resources("AWS::Logs::LogGroup") {
+        assert_eq!(group["RetentionInDays"], json!({ "Ref": "LogRetentionDays" }), "{id}");
+        assert_eq!(group["KmsKeyId"], json!({ "Fn::If": ["Aws", data_key(), { "Ref": "AWS::NoValue" }] }), "{id}");
+    }
+    assert_eq!(TEMPLATE["Parameters"]["LogRetentionDays"]["Default"], 365);
+}
+
+#[test]
+fn the_audit_table_can_be_appended_to_and_nothing_else_by_any_role() {
+    for (function, _) in functions() {
+        assert_eq!(actions_on(function, "AuditTable"), set(&["dynamodb:PutItem"]), "{function}");
+    }
+}
+
+#[test]
+fn the_chat_role_reads_the_index_and_nothing_of_the_documents() {
+    assert_eq!(actions_on("Chat", "DocumentsBucket"), set(&[]));
+    assert_eq!(actions_on("Chat", "DocumentsTable"), set(&[]));
+    assert_eq!(actions_on("Chat", "IndexBucket"), set(&["s3:GetObject", "s3:ListBucket"]));
+}
+
+#[test]
+fn the_documents_role_cannot_reach_the_index_and_the_indexer_role_cannot_change_documents() {
+    assert_eq!(actions_on("Documents", "IndexBucket"), set(&[]));
+    assert_eq!(
+        actions_on("Documents", "DocumentsBucket"),
+        set(&["s3:PutObject", "s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObject"])
+    );
+    assert_eq!(actions_on("Indexer", "DocumentsBucket"), set(&["s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"]));
+    assert_eq!(actions_on("Indexer", "DocumentsTable"), set(&["dynamodb:GetItem", "dynamodb:UpdateItem"]));
+    assert_eq!(
+        actions_on("Indexer", "IndexerQueue"),
+        set(&["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"])
+    );
+}
+
+#[test]
+fn i9_no_statement_allows_all_actions_or_all_resources_but_for_named_exceptions() {
+    /// Where, and why.
+    const EXCEPTIONS: &[(&str, &str)] = &[
+        ("DataKey Account", "the account's root hands the key out by IAM policies, as KMS asks; in a key policy `*` is this key"),
+        ("DataKey Deliverers", "in a key policy `*` is this key; actions and source account are named"),
+        ("DataKey Logs", "in a key policy `*` is this key; the log groups are named in the condition"),
+    ];
+    let mut used = BTreeSet::new();
+    for (place, statement) in statements() {
+        for word in ["NotAction", "NotResource", "NotPrincipal"] {
+            assert!(statement.get(word).is_none(), "{place} says {word}");
+        }
+        if statement["Effect"] == "Deny" {
+            continue;
+        }
+        let wide_action = many(&statement["Action"]).iter().any(|a| a.as_str().is_some_and(|a| a.ends_with('*')));
+        // A bare `*`, or an ARN whose last part is one without anything of ours before it.
+        let wide_resource = many(&statement["Resource"]).iter().any(|resource| {
+            let text = resource.as_str().or_else(|| resource["Fn::Sub"].as_str()).unwrap_or_default();
+            text == "*" || (text.contains('*') && !text.contains("Bucket}/"))
+        });
+        let everybody = statement["Principal"] == "*" || statement["Principal"]["AWS"] == "*";
+        assert!(!everybody, "{place} allows everybody");
+        if wide_action || wide_resource {
+            assert!(EXCEPTIONS.iter().any(|(named, _)| *named == place), "{place} is wide: {statement}");
+            used.insert(place);
+        }
+    }
+    assert_eq!(
+        used.into_iter().collect::<Vec<_>>(),
+        EXCEPTIONS.iter().map(|(place, _)| *place).collect::<Vec<_>>(),
+        "an exception is no longer needed"
+    );
+}
+
+#[test]
+fn every_role_uses_the_key_through_its_own_services_only() {
+    for (function, _) in functions() {
+        for statement in allowed_to(function) {
+            if many(&statement["Action"]).iter().any(|a| a.as_str().is_some_and(|a| a.starts_with("kms:"))) {
+                assert!(statement["Condition"]["StringEquals"]["kms:ViaService"].is_array(), "{function}: {statement}");
+                assert_eq!(statement["Resource"], data_key(), "{function}");
+            }
+        }
+    }
+}
+
+/// Every place that differs between AWS and the local emulator.
+fn only_on_aws(place: &str, value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(pairs) => {
+            if pairs.get("Condition").is_some_and(|condition| condition == "Aws")
+                || pairs.get("Fn::If").is_some_and(|choice| choice[0] == "Aws")
+            {
+                found.insert(place.to_owned());
+            }
+            for (name, value) in pairs {
+                let at = if name.starts_with("Fn::") { place.to_owned() } else { format!("{place}.{name}") };
+                only_on_aws(&at, value, found);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| only_on_aws(place, item, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn what_the_local_emulator_does_not_prove_is_exactly_this_list() {
+    let mut found = BTreeSet::new();
+    for part in ["Globals", "Resources", "Outputs"] {
+        only_on_aws(part, &TEMPLATE[part], &mut found);
+    }
+    let expected = [
+        // Where certificates are, on the platform.
+        "Globals.Function.Environment.Variables.SSL_CERT_FILE",
+        // Tracing is refused by the emulator.
+        "Resources.Api.Properties.TracingEnabled",
+        // One setting of the account: who writes the access logs of its APIs. The emulator writes none.
+        "Resources.ApiAccount",
+        "Resources.ApiLogRole",
+        // The emulator's log groups take no key.
+        "Resources.ApiLogGroup.Properties.KmsKeyId",
+        "Resources.ChatLogGroup.Properties.KmsKeyId",
+        "Resources.DocumentsLogGroup.Properties.KmsKeyId",
+        "Resources.IndexerLogGroup.Properties.KmsKeyId",
+        // A stack of a test run has to go away again.
+        "Resources.AuditTable.Properties.DeletionProtectionEnabled",
+        "Resources.ConversationsTable.Properties.DeletionProtectionEnabled",
+        "Resources.DocumentsTable.Properties.DeletionProtectionEnabled",
+        "Resources.LedgerTable.Properties.DeletionProtectionEnabled",
+        // The emulator speaks plain HTTP.
+        "Resources.DocumentsBucketPolicy.Properties.PolicyDocument.Statement.Condition.Bool.aws:SecureTransport",
+        "Resources.IndexBucketPolicy.Properties.PolicyDocument.Statement.Condition.Bool.aws:SecureTransport",
+        "Resources.IndexerDeadLetterQueuePolicy.Properties.PolicyDocument.Statement.Condition.Bool.aws:SecureTransport",
+        "Resources.IndexerQueuePolicy.Properties.PolicyDocument.Statement.Condition.Bool.aws:SecureTransport",
+    ];
+    assert_eq!(found, set(&expected));
+}
+
+#[test]
+fn the_index_bucket_tells_nobody_what_is_written_so_the_indexer_cannot_trigger_itself() {
+    assert_eq!(resource("IndexBucket")["Properties"].get("NotificationConfiguration"), None);
+    let documents = &resource("DocumentsBucket")["Properties"]["NotificationConfiguration"];
+    assert_eq!(documents, &json!({ "EventBridgeConfiguration": { "EventBridgeEnabled": true } }));
+    let pattern = &resource("ObjectRule")["Properties"]["EventPattern"];
+    assert_eq!(pattern["detail"]["bucket"]["name"], json!([{ "Ref": "DocumentsBucket" }]));
+    assert_eq!(pattern["detail-type"], json!(["Object Created", "Object Deleted"]));
+}
+
+#[test]
+fn timeouts_are_nested_so_that_whoever_waits_waits_longer() {
+    /// What API Gateway waits for a function, in seconds.
+    const API_WAITS: u64 = 29;
+    for stage in stages() {
+        for (name, function) in functions() {
+            let timeout = number(&function["Timeout"], stage);
+            assert!((1..=900).contains(&timeout), "{name} on {stage}: {timeout} s");
+            for event in function["Events"].as_object().expect("events").values() {
+                if event["Type"] == "Api" {
+                    assert!(timeout < API_WAITS, "{name}: the API gives up before its function does");
+                }
+                let Some(queue) = event["Properties"]["Queue"]["Fn::GetAtt"].as_str() else { continue };
+                let queue = resource(queue.strip_suffix(".Arn").expect("an ARN"));
+                let hidden = number(&queue["Properties"]["VisibilityTimeout"], stage);
+                // Six attempts' worth is what Lambda asks of a queue; the emulator has one attempt at a time.
+                let at_least = if stage == "local" { timeout } else { 6 * timeout };
+                assert!(hidden >= at_least, "{name} on {stage}: a message shows again after {hidden} s, during its {timeout} s");
+            }
+        }
+        let indexer = &resource("IndexerFunction")["Properties"];
+        let claim = number(&indexer["Environment"]["Variables"]["CLAIM_SECONDS"], stage);
+        assert_eq!(claim, number(&indexer["Timeout"], stage), "no state outlives the work behind it");
+    }
+    assert_eq!(TEMPLATE["Mappings"]["Sizes"].as_object().map(serde_json::Map::len), Some(stages().len()));
+}
+
+#[test]
+fn a_batch_reports_its_failures_one_by_one() {
+    let mut sources = 0;
+    for (name, function) in functions() {
+        for event in function["Events"].as_object().expect("events").values().filter(|event| event["Type"] == "SQS") {
+            assert_eq!(event["Properties"]["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]), "{name}");
+            assert!(event["Properties"]["ScalingConfig"]["MaximumConcurrency"].is_u64(), "{name} scales without a bound");
+            sources += 1;
+        }
+    }
+    assert!(sources >= 1);
+}
+
+#[test]
+fn what_holds_state_survives_the_stack() {
+    let stateful = ["AWS::Cognito::UserPool", "AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::Logs::LogGroup", "AWS::S3::Bucket"];
+    let mut kept = 0;
+    for (id, resource) in TEMPLATE["Resources"].as_object().expect("resources") {
+        let of = resource["Type"].as_str().expect("a type");
+        if stateful.contains(&of) || id.ends_with("DeadLetterQueue") {
+            assert_eq!(
+                (&resource["DeletionPolicy"], &resource["UpdateReplacePolicy"]),
+                (&json!("Retain"), &json!("Retain")),
+                "{id}"
+            );
+            kept += 1;
+        }
+    }
+    assert!(kept >= 10, "only {kept} resources hold state");
+}
+
+#[test]
+fn every_route_needs_a_signed_in_person_who_cannot_choose_their_tenant() {
+    let auth = &resource("Api")["Properties"]["Auth"];
+    assert_eq!(auth["DefaultAuthorizer"], "People");
+    assert_eq!(auth["Authorizers"]["People"]["UserPoolArn"], attribute("UserPool", "Arn"));
+    for (name, function) in functions() {
+        for event in function["Events"].as_object().expect("events").values().filter(|event| event["Type"] == "Api") {
+            assert_eq!(event["Properties"].get("Auth"), None, "{name} has a route with rules of its own");
+            assert_ne!(event["Properties"]["Method"], "any", "{name}");
+        }
+    }
+    let client = &resource("UserPoolClient")["Properties"];
+    assert_eq!(client["WriteAttributes"], json!(["email"]));
+    assert_eq!(client["PreventUserExistenceErrors"], "ENABLED");
+    assert_eq!(resource("UserPool")["Properties"]["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"], true);
+    assert_eq!(resource("Api")["Properties"]["MethodSettings"][0]["DataTraceEnabled"], false, "bodies would be logged");
+}
+
+#[test]
+fn the_gateway_refuses_in_the_same_form_as_the_functions() {
+    let responses = resource("Api")["Properties"]["GatewayResponses"].as_object().expect("responses");
+    for (name, response) in responses {
+        assert_eq!(response["ResponseParameters"]["Headers"]["Content-Type"], "'application/problem+json'", "{name}");
+        let template = response["ResponseTemplates"]["application/json"].as_str().expect("a template");
+        let problem: Value = serde_json::from_str(template).expect("JSON");
+        assert_eq!(Some(problem["status"].to_string()), response["StatusCode"].as_str().map(str::to_owned), "{name}");
+        assert!(problem["type"].as_str().is_some_and(|kind| kind.starts_with("urn:clinchat:problem:")), "{name}");
+        assert_eq!(problem["trace_id"], "$context.requestId", "{name}");
+    }
+    for needed in [
+        "MISSING_AUTHENTICATION_TOKEN",
+        "UNAUTHORIZED",
+        "ACCESS_DENIED",
+        "EXPIRED_TOKEN",
+        "REQUEST_TOO_LARGE",
+        "THROTTLED",
+        "DEFAULT_5XX",
+    ] {
+        assert!(responses.contains_key(needed), "{needed} speaks the gateway's own language");
+    }
+}
+
+#[test]
+fn the_stages_of_samconfig_are_those_of_the_template() {
+    let config = text("samconfig.toml");
+    for stage in stages() {
+        assert!(config.contains(&format!("[{stage}.deploy.parameters]")), "samconfig.toml has no stage {stage}");
+    }
+}

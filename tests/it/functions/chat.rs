@@ -85,7 +85,7 @@ async fn the_audit_row_names_who_asked_and_what_was_cited_and_holds_no_word_of_e
 }
 
 #[tokio::test]
-async fn an_answer_whose_audit_row_cannot_be_stored_is_not_given() {
+async fn i4_an_answer_whose_audit_row_cannot_be_stored_is_not_given() {
     let house = hospital().await;
     house.audit.take_down();
     let reply = house.question("How long is alcohol gel rubbed in?").await;

@@ -304,3 +304,53 @@ async fn a_key_has_one_document_id_for_all_its_versions() {
     assert_eq!((first.as_str(), second), (document_id(KEY).as_str(), document_id(KEY)));
     assert_eq!(house.index.keys().len(), 2, "the manifest and one segment: {:?}", house.index.keys());
 }
+
+#[tokio::test]
+async fn no_segment_outlives_its_document_when_a_run_was_cut_off() {
+    // The old words would stay in the index bucket for ever: nobody points at them, so nobody removes them.
+    for (kind, text) in [("Object Created", "Alcohol gel is rubbed in for 30 seconds."), ("Object Deleted", "")] {
+        let mut after = 0;
+        loop {
+            let house = House::new();
+            house.index(KEY, TEXT, 1).await;
+            if text.is_empty() {
+                house.documents.take_away(KEY);
+            } else {
+                house.documents.upload(KEY, text.as_bytes(), &[]);
+            }
+            house.outage.begin_after(after);
+            let batch = object_event(kind, KEY, 3);
+            let cut = !house.deliver(&batch).await.is_empty();
+            house.outage.end();
+            deliver_until_done(&house, &batch).await;
+            let segments = house.index.keys().iter().filter(|key| key.contains("/doc_")).count();
+            assert_eq!(segments, usize::from(!text.is_empty()), "{kind}, cut off after {after} calls");
+            if !cut {
+                break;
+            }
+            after += 1;
+        }
+        assert!(after >= 6, "only {after} places to cut at");
+    }
+}
+
+#[tokio::test]
+async fn the_registry_names_the_version_that_answers_cite_even_if_a_newer_one_failed_meanwhile() {
+    // The index has the first version, the run is cut off before the registry knows, and a version that cannot be read
+    // comes before the repeat.
+    let mut cited_and_cut_off = 0;
+    for after in 0..16 {
+        let house = House::new();
+        house.documents.upload(KEY, TEXT.as_bytes(), &[]);
+        house.outage.begin_after(after);
+        let cut = !house.deliver(&object_event("Object Created", KEY, 1)).await.is_empty();
+        house.outage.end();
+        house.documents.upload(KEY, b"!encrypted", &[]);
+        deliver_until_done(&house, &object_event("Object Created", KEY, 2)).await;
+        deliver_until_done(&house, &object_event("Object Created", KEY, 1)).await;
+        let cited = house.question(QUESTION).await.ok(200)["answer"][0]["citations"][0]["version"].as_str().map(str::to_owned);
+        cited_and_cut_off += usize::from(cut && cited.is_some());
+        assert_eq!(house.row(KEY).await.and_then(|row| row.searchable_version), cited, "cut off after {after} calls");
+    }
+    assert!(cited_and_cut_off > 0, "the case did not come up");
+}

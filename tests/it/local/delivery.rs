@@ -14,7 +14,7 @@ fn a_message_that_can_never_be_read_is_parked_whole_and_its_neighbours_are_done(
     // Locally a message stays hidden for five minutes after a failed attempt. For this one message one second will do:
     // the others of this run do not fail, and the indexer's own claim stands against a second delivery.
     let poison = json!({ "detail-type": "Object Created", "source": "aws.s3", "detail": "no detail at all" }).to_string();
-    let send = json!({ "QueueUrl": queue, "MessageBody": poison });
+    let message = json!({ "QueueUrl": queue, "MessageBody": poison });
     let set = |seconds: &str| {
         let attributes = json!({ "QueueUrl": queue, "Attributes": { "VisibilityTimeout": seconds } });
         stack().aws("sqs", "set_queue_attributes", attributes).expect("a setting");
@@ -23,15 +23,15 @@ fn a_message_that_can_never_be_read_is_parked_whole_and_its_neighbours_are_done(
     let kept = kept.expect("attributes")["Attributes"]["VisibilityTimeout"].as_str().expect("seconds").to_owned();
     let staff = stack().staff("delivery");
     set("1");
-    let sent = stack().aws("sqs", "send_message", send).expect("a message");
+    let poisoned = stack().aws("sqs", "send_message", message).expect("a message");
     let id = staff.index("neighbour.txt", None, b"The neighbour is searchable.");
     assert_eq!(staff.show(&id)["status"], "indexed");
     let look = json!({ "QueueUrl": parked, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0 });
-    let message = eventually("the message is parked", || {
-        let mut found = stack().aws("sqs", "receive_message", look.clone()).expect("the queue")["Messages"].take();
-        let messages = found.as_array_mut()?;
-        messages.iter_mut().find(|message| message["MessageId"] == sent["MessageId"]).map(Value::take)
+    let found = eventually("the message is parked", || {
+        let mut held = stack().aws("sqs", "receive_message", look.clone()).expect("the queue")["Messages"].take();
+        let messages = held.as_array_mut()?;
+        messages.iter_mut().find(|message| message["MessageId"] == poisoned["MessageId"]).map(Value::take)
     });
     set(&kept);
-    assert_eq!(message["Body"], poison, "it is parked with its text");
+    assert_eq!(found["Body"], poison, "it is parked with its text");
 }

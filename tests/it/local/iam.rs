@@ -4,7 +4,7 @@ use super::harness::stack;
 use serde_json::{Value, json};
 
 fn denied(result: Result<Value, String>) -> bool {
-    matches!(result.as_ref().map_err(String::as_str), Err("AccessDenied" | "AccessDeniedException"))
+    result.is_err_and(|code| ["AccessDenied", "AccessDeniedException"].contains(&code.as_str()))
 }
 
 /// An audit row as it is keyed, made by a question.

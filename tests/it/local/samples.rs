@@ -9,9 +9,9 @@ use std::sync::LazyLock;
 
 /// The least that is right of 66 answerable questions, and of 12 that have no answer. Five points under what was measured
 /// when this was written; docs/evaluation.md has the figures of the day.
-const RIGHT_WORDS_MIN: usize = 0;
-const RIGHT_PAGE_MIN: usize = 0;
-const REFUSED_MIN: usize = 0;
+const RIGHT_WORDS_MIN: usize = 54;
+const RIGHT_PAGE_MIN: usize = 57;
+const REFUSED_MIN: usize = 11;
 
 /// A line of `samples/questions.jsonl`.
 #[derive(Deserialize)]
