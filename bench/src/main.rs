@@ -11,6 +11,7 @@ mod search;
 mod stack;
 mod subjects;
 mod upload;
+mod warm;
 
 use anyhow::{Result, bail};
 
@@ -28,6 +29,7 @@ const fn figure(name: &'static str, shows: &'static str, print: fn() -> Result<(
 const FIGURES: &[Figure] = &[
     figure("answers", "sample questions answered from the sample documents", answers::run),
     figure("cold", "start, first answer and warm answers of each function binary, beside Python and boto3", cold::run),
+    figure("warm", "where the processor time of a warm answer goes", warm::run),
     figure("upload", "from a PDF in the bucket to its first hit, on the local stack", upload::run),
     figure("embed", "one text to its vector, beside ONNX Runtime", embedding::run),
     figure("search", "one question over an index in memory", search::run),

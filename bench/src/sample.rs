@@ -12,6 +12,11 @@ impl Sample {
         self.0.push(value);
     }
 
+    /// How many values.
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether there are none.
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -20,17 +20,18 @@ use testkit::MemoryObjects;
 
 /// The sample set's long documents, by pages: one near the 20 pages that the goal is about, one twice as long.
 const DOCUMENTS: [&str; 2] = ["LGH-PH-001-medicines-management.pdf", "LGH-IPC-001-infection-control-manual.pdf"];
-/// Uploads of each document on each stack: each takes seconds. Stages are measured more often.
-const UPLOADS: usize = 5;
+/// The builds that a stack is started with, and how often each document is uploaded there.
+const STACKS: [(&str, &str, usize); 2] =
+    [("release", "release binaries", 15), ("debug", "the development binaries that `make up` deploys", 5)];
 /// Runs of the stages in this process.
 const RUNS: usize = 15;
 
 /// Prints the figure.
 pub fn run() -> Result<()> {
     println!("{}", machine::line());
-    for (build, what) in [("release", "release binaries"), ("debug", "the development binaries that `make up` deploys")] {
-        println!("local stack with {what}: {UPLOADS} uploads of each; wall s, median (minimum), states looked at every 50 ms");
-        on_stack(build)?;
+    for (build, what, uploads) in STACKS {
+        println!("local stack with {what}: {uploads} uploads of each; wall s, median (minimum), states looked at every 50 ms");
+        on_stack(build, uploads)?;
     }
     println!("stages in this process: {RUNS} runs, CPU ms, median (minimum)");
     tokio::runtime::Builder::new_current_thread().build()?.block_on(stages())?;
@@ -50,7 +51,7 @@ struct Waits {
     cpu: Sample,
 }
 
-fn on_stack(build: &str) -> Result<()> {
+fn on_stack(build: &str, uploads: usize) -> Result<()> {
     let stack = Stack::start(build)?;
     // The first event starts the function's process; a start is what the figure `cold` is about.
     let (id, arrived) = stack.upload("warm up.txt", b"Hand hygiene comes first, before every contact.")?;
@@ -61,7 +62,7 @@ fn on_stack(build: &str) -> Result<()> {
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     for name in DOCUMENTS {
         let (mut waits, bytes, mut last) = (Waits::default(), sample(name)?, None);
-        for upload in 0..UPLOADS {
+        for upload in 0..uploads {
             let cpu_before = process::total_ms(indexer)?;
             let begun = Instant::now();
             let (id, arrived) = stack.upload(&format!("{upload} {name}"), &bytes)?;

@@ -52,6 +52,9 @@ pub trait ObjectReader: Send + Sync {
 
     /// The bytes, of one version if one is named, unless the caller already has the tagged ones.
     async fn get(&self, key: &str, version_id: Option<&str>, unless_etag: Option<&str>) -> Result<Fetched, PortError>;
+
+    /// The keys that begin with a prefix.
+    async fn keys(&self, prefix: &str) -> Result<Vec<String>, PortError>;
 }
 
 /// Writes objects.

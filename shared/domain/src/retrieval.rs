@@ -107,8 +107,6 @@ pub trait ChunkIndex: Send + Sync {
 /// Which version of a document is in the index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexedVersion {
-    /// The event that brought it.
-    pub sequencer: Sequencer,
     /// The object version.
     pub version: String,
     /// How many chunks.
@@ -140,7 +138,15 @@ pub struct IndexEntry {
 #[async_trait]
 pub trait IndexWriter: Send + Sync {
     /// The version that searches see now, if it was made with the current model and format.
-    async fn current(&self, tenant: &TenantId, document_id: &DocumentId) -> Result<Option<IndexedVersion>, PortError>;
+    async fn searchable(&self, tenant: &TenantId, document_id: &DocumentId) -> Result<Option<IndexedVersion>, PortError>;
+
+    /// Makes what searches see now the state that this event leaves: nothing older can change it afterwards. Answers that state.
+    async fn hold(
+        &self,
+        tenant: &TenantId,
+        document_id: &DocumentId,
+        sequencer: &Sequencer,
+    ) -> Result<Option<IndexedVersion>, PortError>;
 
     /// Makes this version the one that searches see, unless a newer event was already applied.
     async fn put(&self, entry: IndexEntry) -> Result<(), PortError>;

@@ -49,17 +49,6 @@ pub struct SegmentRef {
 }
 
 impl Manifest {
-    /// Applies an event. `false` if a newer one was already applied, or this very state is there.
-    pub fn apply(&mut self, document: &DocumentId, entry: ManifestEntry) -> bool {
-        match self.documents.get(document) {
-            Some(known) if known.sequencer > entry.sequencer || *known == entry => false,
-            _ => {
-                self.documents.insert(document.clone(), entry);
-                true
-            }
-        }
-    }
-
     /// The current segments.
     pub fn segments(&self) -> impl Iterator<Item = (&DocumentId, &SegmentRef)> {
         self.documents.iter().filter_map(|(id, entry)| entry.segment.as_ref().map(|s| (id, s)))

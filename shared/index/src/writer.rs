@@ -36,29 +36,82 @@ impl<S: ObjectReader + ObjectWriter> SegmentWriter<S> {
         }
     }
 
-    /// Applies one entry, and answers the segment that it replaced.
+    /// Applies a change under an event's sequencer and sweeps what it leaves behind. Answers the document's entry afterwards,
+    /// or nothing if a newer event was already applied.
     async fn commit(
         &self,
         tenant: &TenantId,
         document: &DocumentId,
-        entry: ManifestEntry,
-    ) -> Result<Option<SegmentRef>, PortError> {
+        sequencer: &Sequencer,
+        change: Change,
+    ) -> Result<Option<ManifestEntry>, PortError> {
         for _ in 0..TRIES {
             let (mut manifest, condition) = self.manifest(tenant).await?;
-            let before = manifest.documents.get(document).and_then(|e| e.segment.clone());
-            if !manifest.apply(document, entry.clone()) {
+            let known = manifest.documents.get(document);
+            let segment = match &change {
+                Change::Keep => known.and_then(|entry| entry.segment.clone()),
+                Change::Set(segment) => segment.clone(),
+            };
+            let entry = ManifestEntry { sequencer: sequencer.clone(), segment };
+            if known.is_some_and(|known| known.sequencer > *sequencer) {
                 return Ok(None);
             }
+            if known == Some(&entry) {
+                self.sweep(tenant, document, &entry).await?;
+                return Ok(Some(entry));
+            }
+            manifest.documents.insert(document.clone(), entry.clone());
             let bytes = serde_json::to_vec(&manifest)
                 .map_err(|e| PortError::Unexpected { operation: "write manifest", code: e.classify_name().into() })?;
             match self.objects.put(&manifest_key(tenant), bytes, condition).await {
-                Ok(_) => return Ok(before.filter(|b| entry.segment.as_ref().is_none_or(|s| s.key != b.key))),
+                Ok(_) => {
+                    self.sweep(tenant, document, &entry).await?;
+                    return Ok(Some(entry));
+                }
                 Err(PortError::Conflict { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
         Err(PortError::Unavailable { operation: "write manifest", code: "contended".into() })
     }
+
+    /// Removes the document's segments of older events: replaced ones, and those of attempts that were cut off. One of the
+    /// same event stays: its attempt may still be about to commit it. The next event takes it along.
+    async fn sweep(&self, tenant: &TenantId, document: &DocumentId, entry: &ManifestEntry) -> Result<(), PortError> {
+        let folder = document_folder(tenant, document);
+        for key in self.objects.keys(&folder).await? {
+            let sequencer = key[folder.len()..].split('-').next().and_then(|digits| Sequencer::parse(digits).ok());
+            let is_current = entry.segment.as_ref().is_some_and(|segment| segment.key == key);
+            if !is_current && sequencer.is_some_and(|sequencer| sequencer < entry.sequencer) {
+                self.objects.remove(&key).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What searches see of an entry, if they can.
+    fn visible(&self, entry: &ManifestEntry) -> Option<IndexedVersion> {
+        let segment = entry.segment.as_ref().filter(|s| s.model == self.model && s.format == FORMAT)?;
+        Some(IndexedVersion { version: segment.version.clone(), chunks: segment.chunks, pages: segment.pages })
+    }
+
+    /// The key says which event, version and model a segment is of, so that no two that differ share one.
+    fn segment_key(&self, entry: &IndexEntry) -> String {
+        let hash = hexadecimal(&Sha256::digest(format!("{}\0{}", self.model, entry.version))[..4]);
+        format!("{}{}-{hash}.seg", document_folder(&entry.tenant, &entry.document_id), entry.sequencer.as_str())
+    }
+}
+
+/// What a commit does to a document's segment.
+enum Change {
+    /// Leaves it, and takes the event's place in the order.
+    Keep,
+    /// Replaces it; `None` removes it.
+    Set(Option<SegmentRef>),
+}
+
+fn document_folder(tenant: &TenantId, document: &DocumentId) -> String {
+    format!("index/{tenant}/{document}/")
 }
 
 /// Reads a manifest.
@@ -88,28 +141,27 @@ impl ClassifyName for serde_json::Error {
     }
 }
 
-fn segment_key(entry: &IndexEntry) -> String {
-    let hash = hexadecimal(&Sha256::digest(entry.version.as_bytes())[..4]);
-    format!("index/{}/{}/{}-{hash}.seg", entry.tenant, entry.document_id, entry.sequencer.as_str())
-}
-
 #[async_trait]
 impl<S: ObjectReader + ObjectWriter> IndexWriter for SegmentWriter<S> {
-    async fn current(&self, tenant: &TenantId, document_id: &DocumentId) -> Result<Option<IndexedVersion>, PortError> {
+    async fn searchable(&self, tenant: &TenantId, document_id: &DocumentId) -> Result<Option<IndexedVersion>, PortError> {
         let (manifest, _) = self.manifest(tenant).await?;
-        Ok(manifest.documents.get(document_id).and_then(|entry| {
-            let segment = entry.segment.as_ref().filter(|s| s.model == self.model && s.format == FORMAT)?;
-            Some(IndexedVersion {
-                sequencer: entry.sequencer.clone(),
-                version: segment.version.clone(),
-                chunks: segment.chunks,
-                pages: segment.pages,
-            })
-        }))
+        Ok(manifest.documents.get(document_id).and_then(|entry| self.visible(entry)))
+    }
+
+    async fn hold(
+        &self,
+        tenant: &TenantId,
+        document_id: &DocumentId,
+        sequencer: &Sequencer,
+    ) -> Result<Option<IndexedVersion>, PortError> {
+        match self.commit(tenant, document_id, sequencer, Change::Keep).await? {
+            Some(entry) => Ok(self.visible(&entry)),
+            None => self.searchable(tenant, document_id).await,
+        }
     }
 
     async fn put(&self, entry: IndexEntry) -> Result<(), PortError> {
-        let key = segment_key(&entry);
+        let key = self.segment_key(&entry);
         let bytes =
             build(&entry, &self.model).map_err(|e| PortError::Unexpected { operation: "build segment", code: e.to_string() })?;
         let reference = SegmentRef {
@@ -122,22 +174,19 @@ impl<S: ObjectReader + ObjectWriter> IndexWriter for SegmentWriter<S> {
             chunks: entry.chunks.len() as u32,
         };
         match self.objects.put(&key, bytes, WriteCondition::Absent).await {
-            // A repeat of the same event: the object at this key was made from the same version.
+            // A repeat of the same event: the object at this key was made from the same version with the same model.
             Ok(_) | Err(PortError::Conflict { .. }) => {}
             Err(error) => return Err(error),
         }
-        let committed = ManifestEntry { sequencer: entry.sequencer.clone(), segment: Some(reference) };
-        if let Some(replaced) = self.commit(&entry.tenant, &entry.document_id, committed).await? {
-            self.objects.remove(&replaced.key).await?;
+        let change = Change::Set(Some(reference));
+        if self.commit(&entry.tenant, &entry.document_id, &entry.sequencer, change).await?.is_none() {
+            // Overtaken: nobody will ever point at it.
+            self.objects.remove(&key).await?;
         }
         Ok(())
     }
 
     async fn remove(&self, tenant: &TenantId, document_id: &DocumentId, sequencer: &Sequencer) -> Result<(), PortError> {
-        let tombstone = ManifestEntry { sequencer: sequencer.clone(), segment: None };
-        if let Some(replaced) = self.commit(tenant, document_id, tombstone).await? {
-            self.objects.remove(&replaced.key).await?;
-        }
-        Ok(())
+        self.commit(tenant, document_id, sequencer, Change::Set(None)).await.map(|_| ())
     }
 }

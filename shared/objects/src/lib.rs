@@ -91,6 +91,16 @@ impl ObjectReader for Bucket {
             },
         }
     }
+
+    async fn keys(&self, prefix: &str) -> Result<Vec<String>, PortError> {
+        let mut pages = self.client.list_objects_v2().bucket(&self.name).prefix(prefix).into_paginator().send();
+        let mut keys = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| port_error("ListObjects", &error))?;
+            keys.extend(page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key));
+        }
+        Ok(keys)
+    }
 }
 
 #[async_trait]

@@ -256,7 +256,7 @@ impl IndexingRegistry for DocumentsTable {
                 ]);
                 remove.push("#reason");
             }
-            Finish::Failed { reason, version, size_bytes } => {
+            Finish::Failed { reason, version, size_bytes, searchable } => {
                 set.push("#reason = :reason");
                 values.extend([(":status", s(Status::Failed.as_str())), (":reason", s(reason_code(*reason)))]);
                 if let Some(version) = version {
@@ -266,6 +266,17 @@ impl IndexingRegistry for DocumentsTable {
                 if let Some(size) = size_bytes {
                     set.push("size_bytes = :size");
                     values.push((":size", n(size)));
+                }
+                match searchable {
+                    None => remove.extend(["searchable_version", "pages", "chunks"]),
+                    Some(before) => {
+                        set.extend(["searchable_version = :searchable", "pages = :pages", "chunks = :chunks"]);
+                        values.extend([
+                            (":searchable", s(&before.version)),
+                            (":pages", n(before.pages)),
+                            (":chunks", n(before.chunks)),
+                        ]);
+                    }
                 }
             }
             Finish::Deleted => {

@@ -121,6 +121,12 @@ impl ObjectReader for MemoryObjects {
             Some(o) => Fetched::Found { bytes: o.bytes.clone(), etag: o.etag() },
         })
     }
+
+    async fn keys(&self, prefix: &str) -> Result<Vec<String>, PortError> {
+        let answer = self.outage.call("ListObjects").await?;
+        let keys = self.state().objects.keys().filter(|key| key.starts_with(prefix)).cloned().collect();
+        answer.with(keys)
+    }
 }
 
 #[async_trait]

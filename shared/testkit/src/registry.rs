@@ -165,10 +165,13 @@ impl IndexingRegistry for MemoryRegistry {
                     document.searchable_version = Some(version.clone());
                     (document.pages, document.chunks, document.size_bytes) = (Some(*pages), Some(*chunks), Some(*size_bytes));
                 }
-                Finish::Failed { reason, version, size_bytes } => {
+                Finish::Failed { reason, version, size_bytes, searchable } => {
                     (document.status, document.reason) = (Status::Failed, Some(*reason));
                     document.version = version.clone().or_else(|| document.version.clone());
                     document.size_bytes = size_bytes.or(document.size_bytes);
+                    document.searchable_version = searchable.as_ref().map(|s| s.version.clone());
+                    (document.pages, document.chunks) =
+                        (searchable.as_ref().map(|s| s.pages), searchable.as_ref().map(|s| s.chunks));
                 }
                 Finish::Deleted => {
                     (document.status, document.reason, document.searchable_version) = (Status::Deleted, None, None);

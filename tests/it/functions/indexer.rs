@@ -155,7 +155,11 @@ async fn every_bad_document_ends_in_a_visible_state_with_a_reason_and_nothing_is
         assert_eq!((row.status, row.reason, row.valid_until), (Status::Failed, Some(reason), None), "{name}");
         assert_eq!(row.size_bytes, Some(text.len() as u64), "{name}");
     }
-    assert_eq!(house.index.keys(), NONE);
+    // The manifest remembers the events, so that none older can come in; it points at nothing.
+    assert_eq!(house.index.keys(), ["index/main/manifest.json"]);
+    assert!(
+        !String::from_utf8(house.index.peek("index/main/manifest.json").expect("a manifest").0).expect("text").contains(".seg")
+    );
     assert_eq!(house.history(), [EventType::DocumentFailed; 5]);
 }
 
@@ -284,6 +288,31 @@ async fn the_same_event_delivered_many_times_at_once_is_worked_on_once() {
     assert_eq!(house.history(), [EventType::DocumentIndexed]);
     assert_eq!(house.deliver(&batch).await, NONE, "a later repeat has nothing to do");
     assert_eq!(house.history(), [EventType::DocumentIndexed]);
+}
+
+#[tokio::test]
+async fn a_run_that_is_overtaken_between_any_two_calls_changes_nothing_afterwards() {
+    let newer = "Alcohol gel is rubbed in for 30 seconds.";
+    let (mut overtaken, mut calls) = (0, u64::MAX);
+    while overtaken < calls {
+        let house = House::new();
+        house.documents.upload(KEY, TEXT.as_bytes(), &[]);
+        // The first run stands still before this call; the newer upload and its whole run happen meanwhile.
+        house.outage.take_turns((0..overtaken).map(|_| 0).chain([40]));
+        let older = async { house.deliver(&object_event("Object Created", KEY, 1)).await };
+        let overtaking = async {
+            house.documents.upload(KEY, newer.as_bytes(), &[]);
+            house.deliver(&object_event("Object Created", KEY, 2)).await
+        };
+        let ended = futures_util::future::join(older, overtaking).await;
+        calls = house.outage.calls().min(calls);
+        assert_eq!(ended, (vec![], vec![]), "before call {overtaken}: both are done");
+        assert_eq!(quote(&house).await.as_deref(), Some(newer), "overtaken before call {overtaken}");
+        let row = house.row(KEY).await.expect("a row");
+        assert_eq!((row.status, row.valid_until), (Status::Indexed, None), "overtaken before call {overtaken}");
+        overtaken += 1;
+    }
+    assert!(calls > 8, "only {calls} calls: the runs do not reach the index");
 }
 
 #[tokio::test]

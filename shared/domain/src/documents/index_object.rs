@@ -178,7 +178,12 @@ impl IndexObject<'_> {
             Err(reason) => {
                 let details = [("reason", AuditValue::Code(reason_code(reason)))];
                 self.record(claim, event, Some(&head), EventType::DocumentFailed, Outcome::Failure, &details).await?;
-                let finish = Finish::Failed { reason, version: Some(version_of(&head)), size_bytes: Some(head.size_bytes) };
+                let finish = Finish::Failed {
+                    reason,
+                    version: Some(version_of(&head)),
+                    size_bytes: Some(head.size_bytes),
+                    searchable: self.index.hold(&claim.tenant, &claim.document_id, &claim.sequencer).await?,
+                };
                 self.registry.finish(claim, &finish, (self.clock)()).await?;
                 Ok(Indexed::Failed(reason))
             }
@@ -193,10 +198,11 @@ impl IndexObject<'_> {
     ) -> Result<Result<(u32, u32), Reason>, PortError> {
         let version = version_of(head);
         let title = title_of(head, &claim.key);
-        if let Some(current) = self.index.current(&claim.tenant, &claim.document_id).await?
+        if let Some(current) = self.index.searchable(&claim.tenant, &claim.document_id).await?
             && current.version == version
         {
             // A repeat, or a crash between the index's write and the registry's: nothing is embedded twice.
+            self.index.hold(&claim.tenant, &claim.document_id, &claim.sequencer).await?;
             self.finish_indexed(claim, event, head, title, current.pages, current.chunks).await?;
             return Ok(Ok((current.pages, current.chunks)));
         }

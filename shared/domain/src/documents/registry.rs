@@ -4,6 +4,7 @@
 use super::pages::{Format, Reason};
 use crate::fault::PortError;
 use crate::ids::{DocumentId, Sequencer, SubjectId, TenantId};
+use crate::retrieval::IndexedVersion;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -200,6 +201,8 @@ pub enum Finish {
         version: Option<String>,
         /// Size in bytes, where known.
         size_bytes: Option<u64>,
+        /// The version before, if searches still see one.
+        searchable: Option<IndexedVersion>,
     },
     /// Gone.
     Deleted,
