@@ -19,7 +19,7 @@ const SHAPE: &str = "{\"question\": text, \"conversation_id\"?: id, \"filters\"?
 struct QuestionBody {
     question: String,
     conversation_id: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "api::object")]
     filters: FiltersBody,
 }
 

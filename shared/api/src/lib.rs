@@ -6,7 +6,7 @@ mod request;
 
 pub use caller::{context, request_id};
 pub use problem::{Kind, Problem, json};
-pub use request::{decode, path_parameter, query_parameter, route};
+pub use request::{decode, object, path_parameter, query_parameter, route};
 
 /// Largest request body in bytes. A question of 4,000 characters with its filters is under 20 KB in any script.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;

@@ -5,7 +5,11 @@ use crate::problem::{Kind, Problem};
 use lambda_http::http::header;
 use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt as _};
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::fmt;
+use std::marker::PhantomData;
 
 /// Method and route template, such as `("GET", "/documents/{id}")`: what the gateway matched, not what was typed.
 pub fn route(request: &Request) -> (&str, String) {
@@ -37,7 +41,8 @@ pub fn decode<T: DeserializeOwned>(request: &Request, shape: &'static str) -> Re
     if body.len() > BODY_BYTES_MAX {
         return Err(Problem::new(Kind::BodyTooLarge, format!("The body may have {BODY_BYTES_MAX} bytes.")));
     }
-    serde_json::from_slice(body).map_err(|error| {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    object(&mut json).and_then(|decoded| json.end().map(|()| decoded)).map_err(|error| {
         Problem::new(
             Kind::BadBody,
             format!("Expected {shape}; it goes wrong at line {}, column {}.", error.line(), error.column()),
@@ -45,11 +50,27 @@ pub fn decode<T: DeserializeOwned>(request: &Request, shape: &'static str) -> Re
     })
 }
 
+/// Reads a JSON object. Derived decoders would take an array of the fields' values as well; a caller never means that.
+pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(json: D) -> Result<T, D::Error> {
+    struct Fields<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(fields))
+        }
+    }
+    json.deserialize_map(Fields(PhantomData))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use lambda_http::Body;
-    use serde::Deserialize;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -68,7 +89,15 @@ mod tests {
         assert_eq!(send("application/json; charset=utf-8", r#"{"question":"q"}"#).unwrap().question, "q");
         assert_eq!(send("text/plain", r#"{"question":"q"}"#).unwrap_err().code(), "bad-content-type");
         assert_eq!(send("application/json", &" ".repeat(BODY_BYTES_MAX + 1)).unwrap_err().code(), "body-too-large");
-        for body in ["", "{", r#"{"question":42}"#, r#"{"question":"q","Jane Doe":1}"#, "\u{feff}{}"] {
+        for body in [
+            "",
+            "{",
+            r#"{"question":42}"#,
+            r#"{"question":"q","Jane Doe":1}"#,
+            "\u{feff}{}",
+            r#"["q"]"#,
+            r#"{"question":"q"} {}"#,
+        ] {
             let problem = send("application/json", body).unwrap_err();
             assert_eq!(problem.code(), "bad-body");
             assert!(!format!("{problem:?}").contains("Jane"));

@@ -140,7 +140,11 @@ pub trait IndexWriter: Send + Sync {
     /// The version that searches see now, if it was made with the current model and format.
     async fn searchable(&self, tenant: &TenantId, document_id: &DocumentId) -> Result<Option<IndexedVersion>, PortError>;
 
-    /// Makes what searches see now the state that this event leaves: nothing older can change it afterwards. Answers that state.
+    /// Says that the version that searches see is still the bucket's at this event: nothing older can change it afterwards.
+    async fn confirm(&self, tenant: &TenantId, document_id: &DocumentId, sequencer: &Sequencer) -> Result<(), PortError>;
+
+    /// Keeps what searches see, although this event brought a version that cannot be read: no older attempt can change it
+    /// afterwards, but a removal between the two versions still takes it away. Answers what searches see.
     async fn hold(
         &self,
         tenant: &TenantId,
@@ -153,4 +157,7 @@ pub trait IndexWriter: Send + Sync {
 
     /// Makes the document unfindable, unless a newer event was already applied.
     async fn remove(&self, tenant: &TenantId, document_id: &DocumentId, sequencer: &Sequencer) -> Result<(), PortError>;
+
+    /// Makes unfindable what was last seen before this event, whatever newer event was applied; what came later stays.
+    async fn withdraw(&self, tenant: &TenantId, document_id: &DocumentId, sequencer: &Sequencer) -> Result<(), PortError>;
 }

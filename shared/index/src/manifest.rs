@@ -42,6 +42,8 @@ pub struct SegmentRef {
     pub format: u32,
     /// The object version that it was made from.
     pub version: String,
+    /// The last event at which that version was the bucket's.
+    pub seen_at: Sequencer,
     /// Pages.
     pub pages: u32,
     /// Chunks.

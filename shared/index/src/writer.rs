@@ -11,6 +11,7 @@ use domain::objects::{Fetched, ObjectReader, ObjectWriter, WriteCondition};
 use domain::retrieval::{IndexEntry, IndexWriter, IndexedVersion};
 use domain::text::hexadecimal;
 use sha2::{Digest, Sha256};
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// Lost races before giving up. Each loss means that another writer got through, so with W writers at work the last one
@@ -48,14 +49,7 @@ impl<S: ObjectReader + ObjectWriter> SegmentWriter<S> {
         for _ in 0..TRIES {
             let (mut manifest, condition) = self.manifest(tenant).await?;
             let known = manifest.documents.get(document);
-            let segment = match &change {
-                Change::Keep => known.and_then(|entry| entry.segment.clone()),
-                Change::Set(segment) => segment.clone(),
-            };
-            let entry = ManifestEntry { sequencer: sequencer.clone(), segment };
-            if known.is_some_and(|known| known.sequencer > *sequencer) {
-                return Ok(None);
-            }
+            let Some(entry) = change.apply(known, sequencer) else { return Ok(None) };
             if known == Some(&entry) {
                 self.sweep(tenant, document, &entry).await?;
                 return Ok(Some(entry));
@@ -102,12 +96,38 @@ impl<S: ObjectReader + ObjectWriter> SegmentWriter<S> {
     }
 }
 
-/// What a commit does to a document's segment.
+/// What an event does to a document's entry.
 enum Change {
-    /// Leaves it, and takes the event's place in the order.
-    Keep,
-    /// Replaces it; `None` removes it.
-    Set(Option<SegmentRef>),
+    /// The searchable version is still the bucket's.
+    Confirm,
+    /// The searchable version stays, although it is no longer the bucket's.
+    Hold,
+    /// Another version is searchable.
+    Set(SegmentRef),
+    /// Nothing is searchable.
+    Remove,
+    /// Nothing that was last seen before the event is searchable, whatever newer event was applied.
+    Withdraw,
+}
+
+impl Change {
+    /// The entry after an event, or nothing if it has no say any more.
+    fn apply(&self, known: Option<&ManifestEntry>, sequencer: &Sequencer) -> Option<ManifestEntry> {
+        let segment = known.and_then(|entry| entry.segment.clone());
+        let order = known.map_or(Ordering::Less, |known| known.sequencer.cmp(sequencer));
+        let segment = match (self, order) {
+            (Self::Withdraw, _) => {
+                let segment = segment.filter(|segment| segment.seen_at >= *sequencer);
+                return known.map(|known| ManifestEntry { sequencer: known.sequencer.clone(), segment });
+            }
+            (_, Ordering::Greater) => return None,
+            (Self::Confirm, _) => segment.map(|segment| SegmentRef { seen_at: sequencer.clone(), ..segment }),
+            (Self::Hold, _) => segment,
+            (Self::Set(segment), _) => Some(segment.clone()),
+            (Self::Remove, _) => None,
+        };
+        Some(ManifestEntry { sequencer: sequencer.clone(), segment })
+    }
 }
 
 fn document_folder(tenant: &TenantId, document: &DocumentId) -> String {
@@ -148,13 +168,17 @@ impl<S: ObjectReader + ObjectWriter> IndexWriter for SegmentWriter<S> {
         Ok(manifest.documents.get(document_id).and_then(|entry| self.visible(entry)))
     }
 
+    async fn confirm(&self, tenant: &TenantId, document_id: &DocumentId, sequencer: &Sequencer) -> Result<(), PortError> {
+        self.commit(tenant, document_id, sequencer, Change::Confirm).await.map(|_| ())
+    }
+
     async fn hold(
         &self,
         tenant: &TenantId,
         document_id: &DocumentId,
         sequencer: &Sequencer,
     ) -> Result<Option<IndexedVersion>, PortError> {
-        match self.commit(tenant, document_id, sequencer, Change::Keep).await? {
+        match self.commit(tenant, document_id, sequencer, Change::Hold).await? {
             Some(entry) => Ok(self.visible(&entry)),
             None => self.searchable(tenant, document_id).await,
         }
@@ -170,6 +194,7 @@ impl<S: ObjectReader + ObjectWriter> IndexWriter for SegmentWriter<S> {
             model: self.model.clone(),
             format: FORMAT,
             version: entry.version.clone(),
+            seen_at: entry.sequencer.clone(),
             pages: entry.pages,
             chunks: entry.chunks.len() as u32,
         };
@@ -178,15 +203,22 @@ impl<S: ObjectReader + ObjectWriter> IndexWriter for SegmentWriter<S> {
             Ok(_) | Err(PortError::Conflict { .. }) => {}
             Err(error) => return Err(error),
         }
-        let change = Change::Set(Some(reference));
+        let change = Change::Set(reference);
         if self.commit(&entry.tenant, &entry.document_id, &entry.sequencer, change).await?.is_none() {
-            // Overtaken: nobody will ever point at it.
-            self.objects.remove(&key).await?;
+            // Overtaken. Unless the newer event found this very version searchable, nobody will ever point at it.
+            let (manifest, _) = self.manifest(&entry.tenant).await?;
+            if manifest.segments().all(|(_, segment)| segment.key != key) {
+                self.objects.remove(&key).await?;
+            }
         }
         Ok(())
     }
 
     async fn remove(&self, tenant: &TenantId, document_id: &DocumentId, sequencer: &Sequencer) -> Result<(), PortError> {
-        self.commit(tenant, document_id, sequencer, Change::Set(None)).await.map(|_| ())
+        self.commit(tenant, document_id, sequencer, Change::Remove).await.map(|_| ())
+    }
+
+    async fn withdraw(&self, tenant: &TenantId, document_id: &DocumentId, sequencer: &Sequencer) -> Result<(), PortError> {
+        self.commit(tenant, document_id, sequencer, Change::Withdraw).await.map(|_| ())
     }
 }

@@ -164,14 +164,15 @@ impl DocumentRegistry for DocumentsTable {
         Ok(DocumentPage { documents, next })
     }
 
-    async fn mark_deleting(&self, tenant: &TenantId, id: &DocumentId, now: Timestamp) -> Result<(), PortError> {
+    async fn mark_deleting(&self, tenant: &TenantId, id: &DocumentId, now: Timestamp, until: Timestamp) -> Result<(), PortError> {
         self.update(tenant, id)
-            .update_expression("SET #status = :deleting, updated_at = :now REMOVE #reason, valid_until")
+            .update_expression("SET #status = :deleting, updated_at = :now, valid_until = :until REMOVE #reason")
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_names("#status", "status")
             .expression_attribute_names("#reason", "reason")
             .expression_attribute_values(":deleting", s(Status::Deleting.as_str()))
             .expression_attribute_values(":now", n(now.as_millisecond()))
+            .expression_attribute_values(":until", n(until.as_millisecond()))
             .send()
             .await
             .map(|_| ())
@@ -300,6 +301,19 @@ impl IndexingRegistry for DocumentsTable {
             update = update.expression_attribute_values(name, value);
         }
         update.send().await.map(|_| ()).map_err(|error| port_error("UpdateItem documents", &error))
+    }
+
+    async fn withdraw(&self, tenant: &TenantId, id: &DocumentId) -> Result<(), PortError> {
+        let update = self
+            .update(tenant, id)
+            .update_expression("REMOVE searchable_version, pages, chunks")
+            .condition_expression("#status = :failed")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":failed", s(Status::Failed.as_str()));
+        match update.send().await.map_err(|error| port_error("UpdateItem documents", &error)) {
+            Ok(_) | Err(PortError::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     async fn release(&self, claim: &Claim) -> Result<(), PortError> {

@@ -72,14 +72,14 @@ impl DocumentRegistry for MemoryRegistry {
         answer.with(DocumentPage { documents, next })
     }
 
-    async fn mark_deleting(&self, tenant: &TenantId, id: &DocumentId, now: Timestamp) -> Result<(), PortError> {
+    async fn mark_deleting(&self, tenant: &TenantId, id: &DocumentId, now: Timestamp, until: Timestamp) -> Result<(), PortError> {
         let answer = self.outage.call("UpdateItem documents").await?;
         match self.rows().get_mut(&(tenant.clone(), id.clone())) {
             Some(row) => {
                 row.document = Document {
                     status: Status::Deleting,
                     reason: None,
-                    valid_until: None,
+                    valid_until: Some(until),
                     updated_at: now,
                     ..row.document.clone()
                 };
@@ -179,6 +179,17 @@ impl IndexingRegistry for MemoryRegistry {
                 }
             }
         })?;
+        answer.with(())
+    }
+
+    async fn withdraw(&self, tenant: &TenantId, id: &DocumentId) -> Result<(), PortError> {
+        let answer = self.outage.call("UpdateItem documents").await?;
+        if let Some(row) = self.rows().get_mut(&(tenant.clone(), id.clone()))
+            && row.document.status == Status::Failed
+        {
+            row.document.searchable_version = None;
+            (row.document.pages, row.document.chunks) = (None, None);
+        }
         answer.with(())
     }
 

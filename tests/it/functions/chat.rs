@@ -301,6 +301,7 @@ async fn bad_questions_are_named_and_never_echoed() {
         (400, "bad-body", json!({ "question": [SECRET] }).to_string()),
         (400, "bad-body", with(SECRET, json!(1))),
         (400, "bad-body", with("filters", json!({ "authors": [SECRET] }))),
+        (400, "bad-body", with("filters", json!([]))),
         (400, "bad-body", format!("{{\"question\":\"{SECRET}\"}} and more")),
         (400, "bad-body", format!("{{\"question\":\"a\",\"question\":\"{SECRET}\"}}")),
         (413, "body-too-large", question(&SECRET.repeat(4_000))),

@@ -154,6 +154,23 @@ async fn check(schedule: &Schedule) -> Result<(), TestCaseError> {
             // What was searchable before may stay so: the state says that this version is not.
             Some((bytes, version)) if bytes == b"!encrypted" => {
                 prop_assert_eq!((row.status, row.version), (Status::Failed, Some(version)), "{} cannot be read", key);
+                // The last one before that stays only if it was never removed, and only if its turn came before.
+                let mut acts = schedule.acts.iter().enumerate().rev().filter(|(_, act)| act.key == at);
+                let before = acts.find(|(_, act)| act.change != Change::UploadLocked);
+                let may_stay: Vec<String> = match before {
+                    Some((_, Act { change: Change::Remove, .. })) | None => Vec::new(),
+                    Some(_) => schedule
+                        .acts
+                        .iter()
+                        .enumerate()
+                        .map(|(number, _)| format!("The marker is number{number} here."))
+                        .collect(),
+                };
+                prop_assert!(
+                    indexed.is_none_or(|(_, text)| may_stay.contains(&text)),
+                    "{} still has words that were removed",
+                    key
+                );
             }
             Some((bytes, version)) => {
                 let text = String::from_utf8(bytes).expect("text");

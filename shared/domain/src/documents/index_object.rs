@@ -149,6 +149,7 @@ impl IndexObject<'_> {
             shown_as: if event.is_removal { Status::Deleting } else { Status::Indexing },
         };
         match self.registry.claim(&claim).await? {
+            Claimed::Stale if event.is_removal => return Ok(self.remove_late(&claim).await?),
             Claimed::Stale => return Ok(Indexed::Stale),
             Claimed::Busy => return Err(IndexObjectError::Busy),
             Claimed::Yes(_) => {}
@@ -166,6 +167,16 @@ impl IndexObject<'_> {
         }
     }
 
+    /// A removal that comes after a newer event: if that one's version could not be read, the version before is still
+    /// searchable, and it is the one that was removed.
+    async fn remove_late(&self, claim: &Claim) -> Result<Indexed, PortError> {
+        self.index.withdraw(&claim.tenant, &claim.document_id, &claim.sequencer).await?;
+        if self.index.searchable(&claim.tenant, &claim.document_id).await?.is_none() {
+            self.registry.withdraw(&claim.tenant, &claim.document_id).await?;
+        }
+        Ok(Indexed::Stale)
+    }
+
     async fn work(&self, claim: &Claim, event: &ObjectEvent) -> Result<Indexed, PortError> {
         let Some(head) = self.objects.head(&claim.key).await? else {
             self.index.remove(&claim.tenant, &claim.document_id, &claim.sequencer).await?;
@@ -173,6 +184,10 @@ impl IndexObject<'_> {
             self.registry.finish(claim, &Finish::Deleted, (self.clock)()).await?;
             return Ok(Indexed::Removed);
         };
+        if event.is_removal {
+            // Something came after the removal. Whether it can be read or not: what was there before is gone.
+            self.index.withdraw(&claim.tenant, &claim.document_id, &claim.sequencer).await?;
+        }
         match self.index_version(claim, event, &head).await? {
             Ok((pages, chunks)) => Ok(Indexed::Done { pages, chunks }),
             Err(reason) => {
@@ -202,7 +217,7 @@ impl IndexObject<'_> {
             && current.version == version
         {
             // A repeat, or a crash between the index's write and the registry's: nothing is embedded twice.
-            self.index.hold(&claim.tenant, &claim.document_id, &claim.sequencer).await?;
+            self.index.confirm(&claim.tenant, &claim.document_id, &claim.sequencer).await?;
             self.finish_indexed(claim, event, head, title, current.pages, current.chunks).await?;
             return Ok(Ok((current.pages, current.chunks)));
         }

@@ -14,6 +14,8 @@ use jiff::SignedDuration;
 pub const LIST_LIMIT_MAX: u32 = 200;
 /// Long enough for a file name, short enough for the object metadata it travels in (2 KB after encoding).
 const NAME_CHARS_MAX: usize = 200;
+/// The bucket's event and the indexer take seconds; after an hour the event is lost or parked, and the state must say so.
+const DELETING_S: i64 = 3_600;
 /// A content link is opened at once by the page that asked for it.
 const CONTENT_LINK_S: u32 = 300;
 
@@ -227,7 +229,8 @@ impl ManageDocuments<'_> {
                 Outcome::Success,
             ))
             .await?;
-        self.registry.mark_deleting(&context.tenant, id, context.now).await?;
+        let until = context.now + SignedDuration::from_secs(DELETING_S);
+        self.registry.mark_deleting(&context.tenant, id, context.now, until).await?;
         self.objects.remove(&document.key).await?;
         document.status = Status::Deleting;
         document.reason = None;

@@ -141,8 +141,8 @@ pub trait DocumentRegistry: Send + Sync {
     /// Up to `limit` rows of the tenant in the order of their ids, after `after`.
     async fn list(&self, tenant: &TenantId, after: Option<&DocumentId>, limit: u32) -> Result<DocumentPage, PortError>;
 
-    /// Notes that the document was asked to be deleted. The indexer writes the end of it.
-    async fn mark_deleting(&self, tenant: &TenantId, id: &DocumentId, now: Timestamp) -> Result<(), PortError>;
+    /// Notes that the document was asked to be deleted, and until when the indexer should have written the end of it.
+    async fn mark_deleting(&self, tenant: &TenantId, id: &DocumentId, now: Timestamp, until: Timestamp) -> Result<(), PortError>;
 }
 
 /// Which event wants to be worked on, and until when.
@@ -219,6 +219,9 @@ pub trait IndexingRegistry: Send + Sync {
 
     /// Ends the attempt. [`PortError::Conflict`] if a newer event has taken over.
     async fn finish(&self, claim: &Claim, finish: &Finish, now: Timestamp) -> Result<(), PortError>;
+
+    /// Notes that searches no longer see the version before the one that failed. Does nothing in any other state.
+    async fn withdraw(&self, tenant: &TenantId, id: &DocumentId) -> Result<(), PortError>;
 
     /// Gives the claim back so that a retry can take it up at once.
     async fn release(&self, claim: &Claim) -> Result<(), PortError>;
