@@ -48,6 +48,11 @@ impl DocumentsTable {
     }
 }
 
+/// When a deleted document's row may go, in seconds since 1970.
+fn tombstone_expiry(now: Timestamp) -> i64 {
+    now.as_second() + TOMBSTONE_DAYS * 86_400
+}
+
 fn partition(tenant: &TenantId) -> AttributeValue {
     s(format!("TENANT#{tenant}"))
 }
@@ -162,6 +167,23 @@ impl DocumentRegistry for DocumentsTable {
         let documents = found.items().iter().map(|item| read(OPERATION, item)).collect::<Result<_, _>>()?;
         let next = found.last_evaluated_key().and_then(|key| text(key, "sk")).and_then(|sk| DocumentId::parse(sk).ok());
         Ok(DocumentPage { documents, next })
+    }
+
+    async fn cancel(&self, tenant: &TenantId, id: &DocumentId, now: Timestamp) -> Result<bool, PortError> {
+        let update = self
+            .update(tenant, id)
+            .update_expression("SET #status = :deleted, updated_at = :now, expires_at = :expires REMOVE valid_until")
+            .condition_expression("#status = :waiting AND attribute_not_exists(sequencer)")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":deleted", s(Status::Deleted.as_str()))
+            .expression_attribute_values(":waiting", s(Status::AwaitingUpload.as_str()))
+            .expression_attribute_values(":now", n(now.as_millisecond()))
+            .expression_attribute_values(":expires", n(tombstone_expiry(now)));
+        match update.send().await.map_err(|error| port_error("UpdateItem documents", &error)) {
+            Ok(_) => Ok(true),
+            Err(PortError::Conflict { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     async fn mark_deleting(&self, tenant: &TenantId, id: &DocumentId, now: Timestamp, until: Timestamp) -> Result<(), PortError> {
@@ -282,10 +304,7 @@ impl IndexingRegistry for DocumentsTable {
             }
             Finish::Deleted => {
                 set.push("expires_at = :expires");
-                values.extend([
-                    (":status", s(Status::Deleted.as_str())),
-                    (":expires", n(now.as_second() + TOMBSTONE_DAYS * 86_400)),
-                ]);
+                values.extend([(":status", s(Status::Deleted.as_str())), (":expires", n(tombstone_expiry(now)))]);
                 remove.extend(["#reason", "searchable_version", "pages", "chunks"]);
             }
         }

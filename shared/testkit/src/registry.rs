@@ -72,6 +72,17 @@ impl DocumentRegistry for MemoryRegistry {
         answer.with(DocumentPage { documents, next })
     }
 
+    async fn cancel(&self, tenant: &TenantId, id: &DocumentId, now: Timestamp) -> Result<bool, PortError> {
+        let answer = self.outage.call("UpdateItem documents").await?;
+        let mut rows = self.rows();
+        let waiting = rows.get_mut(&(tenant.clone(), id.clone())).filter(|row| row.document.status == Status::AwaitingUpload);
+        let cancelled = waiting.is_some();
+        if let Some(row) = waiting {
+            (row.document.status, row.document.valid_until, row.document.updated_at) = (Status::Deleted, None, now);
+        }
+        answer.with(cancelled)
+    }
+
     async fn mark_deleting(&self, tenant: &TenantId, id: &DocumentId, now: Timestamp, until: Timestamp) -> Result<(), PortError> {
         let answer = self.outage.call("UpdateItem documents").await?;
         match self.rows().get_mut(&(tenant.clone(), id.clone())) {

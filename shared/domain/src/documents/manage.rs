@@ -229,6 +229,12 @@ impl ManageDocuments<'_> {
                 Outcome::Success,
             ))
             .await?;
+        if document.status == Status::AwaitingUpload && self.registry.cancel(&context.tenant, id, context.now).await? {
+            // Nothing to remove, so no event would ever end it. The bytes may be arriving this moment all the same.
+            self.objects.remove(&document.key).await?;
+            document.status = Status::Deleted;
+            return Ok(document);
+        }
         let until = context.now + SignedDuration::from_secs(DELETING_S);
         self.registry.mark_deleting(&context.tenant, id, context.now, until).await?;
         self.objects.remove(&document.key).await?;

@@ -141,6 +141,9 @@ pub trait DocumentRegistry: Send + Sync {
     /// Up to `limit` rows of the tenant in the order of their ids, after `after`.
     async fn list(&self, tenant: &TenantId, after: Option<&DocumentId>, limit: u32) -> Result<DocumentPage, PortError>;
 
+    /// Ends a document of which nothing has arrived. `false` if something has.
+    async fn cancel(&self, tenant: &TenantId, id: &DocumentId, now: Timestamp) -> Result<bool, PortError>;
+
     /// Notes that the document was asked to be deleted, and until when the indexer should have written the end of it.
     async fn mark_deleting(&self, tenant: &TenantId, id: &DocumentId, now: Timestamp, until: Timestamp) -> Result<(), PortError>;
 }
