@@ -65,7 +65,7 @@ fmt: ## format the Rust code
 
 bench: ## print the performance figures beside their peers
 	@$(STACK) build
-	cargo build --release -p bench -p chat -p documents -p indexer
+	cargo build --release -p chat -p documents -p indexer
 	cargo run --release -q -p bench -- $(ARGS)
 
 models/minilm-l6-v2-int8.bin:

@@ -19,7 +19,7 @@ const SHARE_OF_BEST: f32 = 0.72;
 const SAME_TERMS: f32 = 0.8;
 /// Shorter pieces are labels, not sentences.
 const WORDS_MIN: usize = 4;
-/// Sentences whose meaning is compared with the question's. Each costs some 5 ms of CPU; on the sample questions 4 find the
+/// Sentences whose meaning is compared with the question's. Each costs some 8 ms of CPU; on the sample questions 4 find the
 /// expected words in 79 %, 8 in 88 %, 12 in 89 % (`cargo run --release -p bench -- answers`).
 pub const CANDIDATES: usize = 8;
 
