@@ -8,7 +8,7 @@ use domain::chat::{Answer, AnswerQuestion, Question};
 use domain::context::Role;
 use domain::documents::chunks;
 use domain::ids::{ConversationId, DocumentId, IdSource as _, Sequencer, TenantId};
-use domain::retrieval::{Filter, IndexEntry, IndexWriter as _};
+use domain::retrieval::{Embedder, Filter, IndexEntry, IndexWriter as _};
 use embed::MiniLm;
 use extract::{Limits, extract_in_child};
 use index::{SegmentIndex, SegmentWriter};
@@ -86,32 +86,36 @@ async fn measure() -> Result<()> {
 }
 
 async fn index_samples(writer: &SegmentWriter<MemoryObjects>, embedder: &MiniLm) -> Result<(usize, usize)> {
-    let tenant = TenantId::parse("main")?;
     let mut files: Vec<PathBuf> =
         fs::read_dir(project().join("samples/documents"))?.map(|e| Ok(e?.path())).collect::<Result<_>>()?;
     files.sort();
-    let mut total = 0;
+    let mut chunks = 0;
     for file in &files {
-        let name = file.file_name().and_then(|n| n.to_str()).context("a file name")?;
-        let document = extract_in_child(&fs::read(file)?, name, &Limits::default())?;
-        let title = document.title.clone().unwrap_or_else(|| name.to_owned());
-        let chunks: Vec<_> = chunks::chunk(&document)
-            .into_iter()
-            .map(|c| (c.clone(), domain::retrieval::Embedder::embed(embedder, &c.searchable_text(&title))))
-            .collect();
-        total += chunks.len();
-        let entry = IndexEntry {
-            document_id: DocumentId::for_key(&tenant, name),
-            tenant: tenant.clone(),
-            title,
-            version: "1".into(),
-            sequencer: Sequencer::parse("1")?,
-            pages: document.pages.len() as u32,
-            chunks,
-        };
-        writer.put(entry).await?;
+        chunks += index_file(writer, embedder, file).await?;
     }
-    Ok((files.len(), total))
+    Ok((files.len(), chunks))
+}
+
+/// Indexes a document as the indexer does; answers how many chunks it has.
+pub async fn index_file(writer: &SegmentWriter<MemoryObjects>, embedder: &dyn Embedder, file: &Path) -> Result<usize> {
+    let tenant = TenantId::parse("main")?;
+    let name = file.file_name().and_then(|n| n.to_str()).context("a file name")?;
+    let document = extract_in_child(&fs::read(file)?, name, &Limits::default())?;
+    let title = document.title.clone().unwrap_or_else(|| name.to_owned());
+    let chunks: Vec<_> =
+        chunks::chunk(&document).into_iter().map(|c| (c.clone(), embedder.embed(&c.searchable_text(&title)))).collect();
+    let count = chunks.len();
+    let entry = IndexEntry {
+        document_id: DocumentId::for_key(&tenant, name),
+        tenant,
+        title,
+        version: "1".into(),
+        sequencer: Sequencer::parse("1")?,
+        pages: document.pages.len() as u32,
+        chunks,
+    };
+    writer.put(entry).await?;
+    Ok(count)
 }
 
 /// Whether a sentence holds the words, and whether the first one does.

@@ -1,19 +1,17 @@
 //! Where the processor time of a warm answer goes: the question's vector, the search, the sentences whose meaning is compared
 //! with the question's, and everything else. The parts that the functions run, in one process, with nothing but memory below.
 
-use crate::answers::{model, project};
+use crate::answers::{index_file, model, project};
 use crate::machine;
 use crate::process::own_thread_ms;
 use crate::sample::{Sample, table};
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use domain::chat::extractive::{CANDIDATES, ExtractiveModel};
 use domain::chat::{AnswerQuestion, Question};
 use domain::context::Role;
-use domain::documents::chunks;
-use domain::ids::{ConversationId, DocumentId, IdSource as _, Sequencer, TenantId};
-use domain::retrieval::{ChunkIndex as _, Embedder, Embedding, Filter, IndexEntry, IndexWriter as _, Query};
+use domain::ids::{ConversationId, IdSource as _, TenantId};
+use domain::retrieval::{ChunkIndex as _, Embedder, Embedding, Filter, Query};
 use embed::MiniLm;
-use extract::{Limits, extract};
 use index::{SegmentIndex, SegmentWriter};
 use serde_json::Value;
 use std::fs;
@@ -139,25 +137,9 @@ async fn measure() -> Result<()> {
 
 async fn index_documents(objects: &Arc<MemoryObjects>, embedder: &Metered) -> Result<usize> {
     let writer = SegmentWriter::new(objects.clone(), embed::MODEL_ID.to_owned());
-    let tenant = TenantId::parse("main")?;
     let mut count = 0;
     for name in DOCUMENTS {
-        let bytes = fs::read(project().join("samples/documents").join(name))?;
-        let document = extract(&bytes, name, &Limits::default()).map_err(|e| anyhow!("{e}"))?;
-        let title = document.title.clone().unwrap_or_else(|| name.to_owned());
-        let chunks: Vec<_> =
-            chunks::chunk(&document).into_iter().map(|c| (c.clone(), embedder.embed(&c.searchable_text(&title)))).collect();
-        count += chunks.len();
-        let entry = IndexEntry {
-            document_id: DocumentId::for_key(&tenant, name),
-            tenant: tenant.clone(),
-            title,
-            version: "1".into(),
-            sequencer: Sequencer::parse("1")?,
-            pages: document.pages.len() as u32,
-            chunks,
-        };
-        writer.put(entry).await?;
+        count += index_file(&writer, embedder, &project().join("samples/documents").join(name)).await?;
     }
     Ok(count)
 }
