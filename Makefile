@@ -6,7 +6,6 @@ CLI := target/debug/clinchat
 STACK := $(PYTHON) local/stack.py
 DEPLOY_VENV := .local/venv-deploy
 STAGE ?= dev
-ARCH ?= arm64
 export SAM_CLI_TELEMETRY = 0
 
 .PHONY: help
@@ -73,7 +72,7 @@ models/minilm-l6-v2-int8.bin:
 
 .PHONY: deploy
 deploy: $(DEPLOY_VENV)/stamp models/minilm-l6-v2-int8.bin ## build for AWS and deploy: make deploy STAGE=dev (needs AWS credentials)
-	PATH="$(CURDIR)/$(DEPLOY_VENV)/bin:$$PATH" cargo lambda build --release --$(ARCH) --bin chat --bin documents --bin indexer
+	PATH="$(CURDIR)/$(DEPLOY_VENV)/bin:$$PATH" cargo lambda build --release --arm64 --bin chat --bin documents --bin indexer
 	cp models/minilm-l6-v2-int8.bin target/lambda/chat/
 	cp models/minilm-l6-v2-int8.bin target/lambda/indexer/
 	$$($(STACK) lint-tools)/sam deploy --template-file template.yaml --config-env $(STAGE)

@@ -7,7 +7,7 @@
     python3 local/stack.py status     what runs
     python3 local/stack.py build      only build, and put everything where the template looks for it
     python3 local/stack.py lint-tools install cfn-lint and sam, print where they are
-    python3 local/stack.py invoke indexer events/indexer.created.json
+    python3 local/stack.py invoke indexer events/indexer.object-created.json
     python3 local/stack.py test-stack --with-parent      a throw-away stack for tests
 
 Every step looks at what is there and does the rest, so `up` may be repeated and interrupted at will. Standard library only

@@ -2,12 +2,16 @@
 
 use chat::{Chat, Config};
 use lambda_http::{Error, Request, run, service_fn};
+use std::time::Duration;
+
+/// Three tries fit into the 28 s that an answer may take.
+const ATTEMPT: Duration = Duration::from_secs(6);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let config = Config::from_env()?;
     runtime::telemetry::init(&config.log_level);
-    let app = Chat::connect(&config, &runtime::aws::sdk_config().await)?;
+    let app = Chat::connect(&config, &runtime::aws::sdk_config(ATTEMPT).await)?;
     app.prime(config.default_tenant.as_ref()).await;
     let app = &app;
     run(service_fn(move |request: Request| async move { Ok::<_, Error>(chat::handle(app, &request).await) })).await

@@ -106,5 +106,9 @@ async fn answer(app: &Documents, request: &Request) -> Result<(&'static str, Res
 
 fn refusal(context: &Context, error: &ManageDocumentsError) -> Problem {
     tracing::warn!(request_id = context.request_id.as_str(), %error, detail = ?error, "refused");
-    Problem::from_fault(error.fault(), Kind::BadDocument, error.to_string())
+    let detail = match error {
+        ManageDocumentsError::Port(_) => "It changed meanwhile. Look at it again.".to_owned(),
+        ours => ours.to_string(),
+    };
+    Problem::from_fault(error.fault(), Kind::BadDocument, detail)
 }

@@ -19,6 +19,8 @@ pub enum ReadEventError {
 #[derive(Deserialize)]
 struct Detail {
     object: Object,
+    #[serde(rename = "deletion-type")]
+    deletion_type: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -34,8 +36,9 @@ pub fn read(message: &SqsMessage, id: &str) -> Result<ObjectEvent, ReadEventErro
     if event.source != "aws.s3" || !matches!(event.detail_type.as_str(), "Object Created" | "Object Deleted") {
         return Err(ReadEventError::Foreign);
     }
-    let is_removal = event.detail_type == "Object Deleted";
     let detail: Detail = serde_json::from_value(event.detail).map_err(|_| ReadEventError::Malformed)?;
+    // A version that is erased (by the lifecycle rule, a month after it was replaced) removes nothing that anybody sees.
+    let is_removal = detail.deletion_type.as_deref() == Some("Delete Marker Created");
     let sequencer = Sequencer::parse(&detail.object.sequencer).map_err(|_| ReadEventError::Malformed)?;
     Ok(ObjectEvent { key: detail.object.key, sequencer, is_removal, request_id: RequestId::new(id) })
 }

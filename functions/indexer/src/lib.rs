@@ -24,6 +24,7 @@ use runtime::ids::{SystemIds, now};
 use runtime::telemetry::{Invocation, Unit};
 use std::sync::Arc;
 use store::{AuditTable, DocumentsTable};
+use tracing::Instrument as _;
 
 /// What the function holds between invocations.
 pub struct Indexer {
@@ -116,7 +117,7 @@ impl Ended {
 async fn one(app: &Indexer, message: &SqsMessage, id: &str) -> Ended {
     let mut invocation = Invocation::begin("indexer", id);
     let ended = match event::read(message, id) {
-        Ok(event) => work(app, &event, id).await,
+        Ok(event) => work(app, &event, id).instrument(tracing::info_span!("event", request_id = id)).await,
         Err(event::ReadEventError::Foreign) => Ended::Foreign,
         // Never ours to drop: it comes again, and is parked with its text after the last delivery.
         Err(event::ReadEventError::Malformed) => Ended::Again,

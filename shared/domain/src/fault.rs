@@ -1,9 +1,10 @@
-//! What kind of thing went wrong. One table (in `api`) maps it to HTTP, one (in `runtime`) to retry or park.
+//! What kind of thing went wrong. One table (in `api`) maps it to HTTP. In a queue every fault comes again, and is
+//! parked after the last delivery.
 
 /// The kind of a failure, from the point of view of whoever has to act on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The caller sent something that can never work. Never retried.
+    /// The caller sent something that can never work.
     Caller,
     /// The caller may not do this.
     Denied,
@@ -16,17 +17,10 @@ pub enum Fault {
         /// Seconds until the request would be admitted.
         retry_after_s: u32,
     },
-    /// A dependency failed in a way that passes. Retried.
+    /// A dependency failed in a way that passes.
     Transient,
     /// Our own mistake. No detail leaves; parked and alarmed.
     Bug,
-}
-
-impl Fault {
-    /// Whether a repeat of the same call can succeed without anyone changing anything.
-    pub const fn is_retryable(self) -> bool {
-        matches!(self, Self::Transient | Self::Limited { .. })
-    }
 }
 
 /// Why a port could not do its work. Carries the operation's name, never content.

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! index/{tenant}/manifest.json                              which segments are current; the only object that changes
-//! index/{tenant}/{document_id}/{sequencer}-{version hash}.seg   one document version: vectors, postings, texts
+//! index/{tenant}/{document_id}/{sequencer}-{hash of model and version}.seg   one document version: vectors, postings, texts
 //! ```
 
 mod codec;

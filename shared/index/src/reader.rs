@@ -44,7 +44,7 @@ impl<S: ObjectReader> SegmentIndex<S> {
     }
 
     async fn view(&self, tenant: &TenantId) -> Result<Arc<View>, PortError> {
-        for _ in 0..LOOKS {
+        for look in 1..=LOOKS {
             let known = self.views.lock().unwrap_or_else(PoisonError::into_inner).get(tenant).cloned();
             let fetched = self.objects.get(&manifest_key(tenant), None, known.as_ref().map(|v| v.etag.as_str())).await?;
             let (manifest, etag) = match (fetched, known.as_ref()) {
@@ -52,7 +52,7 @@ impl<S: ObjectReader> SegmentIndex<S> {
                 (Fetched::Found { bytes, etag }, _) => (parse_manifest(&bytes)?, etag),
                 (Fetched::Absent | Fetched::NotModified, _) => (Manifest::default(), String::new()),
             };
-            if let Some(view) = self.load(&manifest, etag, known.as_deref()).await? {
+            if let Some(view) = self.load(&manifest, etag, known.as_deref(), look == LOOKS).await? {
                 let view = Arc::new(view);
                 let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
                 if views.len() >= TENANTS_MAX && !views.contains_key(tenant) {
@@ -66,7 +66,13 @@ impl<S: ObjectReader> SegmentIndex<S> {
     }
 
     /// The view that a manifest describes; `None` if a segment is gone, that is, if the manifest is no longer current.
-    async fn load(&self, manifest: &Manifest, etag: String, known: Option<&View>) -> Result<Option<View>, PortError> {
+    async fn load(
+        &self,
+        manifest: &Manifest,
+        etag: String,
+        known: Option<&View>,
+        is_last_look: bool,
+    ) -> Result<Option<View>, PortError> {
         let mut view = View { etag, segments: HashMap::new(), unreadable: Vec::new() };
         let mut wanted: Vec<(&DocumentId, &SegmentRef)> = Vec::new();
         for (document, reference) in manifest.segments().filter(|(_, s)| s.model == self.model && s.format == FORMAT) {
@@ -80,7 +86,14 @@ impl<S: ObjectReader> SegmentIndex<S> {
         for batch in wanted.chunks(FETCHES) {
             let fetches = batch.iter().map(|(_, reference)| self.objects.get(&reference.key, None, None));
             for ((document, reference), fetched) in batch.iter().zip(join_all(fetches).await) {
-                let Fetched::Found { bytes, .. } = fetched? else { return Ok(None) };
+                let Fetched::Found { bytes, .. } = fetched? else {
+                    if is_last_look {
+                        // Not replaced meanwhile but lost: the rest keeps answering.
+                        view.unreadable.push((*document).clone());
+                        continue;
+                    }
+                    return Ok(None);
+                };
                 match Segment::read(bytes) {
                     Ok(segment) if segment.header.document_id == **document => {
                         view.segments.insert(reference.key.clone(), Arc::new(segment));

@@ -293,11 +293,6 @@ impl Segment {
         let json = lz4_flex::decompress_size_prepended(packed).map_err(|_| ReadSegmentError::Inconsistent)?;
         serde_json::from_slice(&json).map_err(|_| ReadSegmentError::Inconsistent)
     }
-
-    /// Bytes held in memory.
-    pub fn size_bytes(&self) -> usize {
-        self.bytes.len() + self.scales.len() * 12 + self.terms.len() * 12
-    }
 }
 
 fn offsets_fit(offsets: &[u32], length: usize) -> bool {

@@ -17,11 +17,6 @@ impl BatchOutcome {
         self.failures.push(message_id.to_owned());
     }
 
-    /// How many come again.
-    pub fn retries(&self) -> usize {
-        self.failures.len()
-    }
-
     /// The response to the event source.
     pub fn into_response(self) -> SqsBatchResponse {
         let mut response = SqsBatchResponse::default();

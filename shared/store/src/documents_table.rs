@@ -27,7 +27,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// A deleted document's row stays this long, so that a late event finds the sequencer it has to be compared with. S3
-/// delivers within a day; DynamoDB's queue of repeats ends after fourteen.
+/// delivers within a day; the queue keeps what it repeats for fourteen.
 const TOMBSTONE_DAYS: i64 = 30;
 
 /// The documents table.
@@ -135,7 +135,11 @@ impl DocumentRegistry for DocumentsTable {
             .table_name(&self.name)
             .set_item(Some(item(document)))
             .condition_expression("attribute_not_exists(pk)");
-        put.send().await.map(|_| ()).map_err(|error| port_error(OPERATION, &error))
+        match put.send().await.map_err(|error| port_error(OPERATION, &error)) {
+            // An SDK retry of a write that had landed: the key holds a new ULID, so the row there is this document.
+            Ok(_) | Err(PortError::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     async fn find(&self, tenant: &TenantId, id: &DocumentId) -> Result<Option<Document>, PortError> {
@@ -216,7 +220,7 @@ impl IndexingRegistry for DocumentsTable {
             // A newer event takes over at once; a repeat of the same one only when the attempt before it is over unfinished.
             .condition_expression(
                 "attribute_not_exists(sequencer) OR sequencer < :sequencer \
-                 OR (sequencer = :sequencer AND attribute_exists(claim) AND valid_until < :now)",
+                 OR (sequencer = :sequencer AND attribute_exists(claim) AND valid_until < :now) OR claim = :claim",
             )
             .expression_attribute_names("#status", "status")
             .expression_attribute_names("#reason", "reason")

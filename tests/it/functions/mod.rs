@@ -205,6 +205,9 @@ fn object_event(kind: &str, key: &str, sequencer: u64) -> Value {
     let mut batch = event("indexer.object-created");
     let mut body: Value = serde_json::from_str(batch["Records"][0]["body"].as_str().expect("a body")).expect("JSON");
     body["detail-type"] = kind.into();
+    if kind == "Object Deleted" {
+        body["detail"]["deletion-type"] = "Delete Marker Created".into();
+    }
     body["detail"]["object"]["key"] = key.into();
     body["detail"]["object"]["sequencer"] = format!("{sequencer:018X}").into();
     batch["Records"][0]["body"] = body.to_string().into();

@@ -17,12 +17,13 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
-/// The metadata key under which an announced upload carries its uploader.
-pub const META_UPLOADED_BY: &str = "uploaded-by";
 /// The metadata key under which an announced upload carries its title, percent-encoded (S3 metadata is ASCII).
 pub const META_TITLE: &str = "title";
 /// Progress is written at most once per so many chunks: a write costs money and milliseconds, a person looks once a second.
 const PROGRESS_EVERY: usize = 64;
+/// More chunks than this are refused: at some 23 ms each on one processor they take half of the function's 15 minutes, and
+/// with their vectors they fit its memory beside the model and the parser's child.
+pub const CHUNKS_MAX: usize = 20_000;
 
 /// Reads a document, page by page, under limits. Implementations survive any file.
 #[async_trait]
@@ -38,7 +39,7 @@ pub struct ObjectEvent {
     pub key: String,
     /// Its place in the order of events on this key.
     pub sequencer: Sequencer,
-    /// Whether it says that the object is gone. Only decides what readers see while we look.
+    /// Whether it says that the object was deleted: then what was seen there before the event is withdrawn from search.
     pub is_removal: bool,
     /// Names the delivery in logs and audit rows.
     pub request_id: RequestId,
@@ -148,13 +149,16 @@ impl IndexObject<'_> {
             until: now + SignedDuration::from_secs(i64::from(self.bounds.claim_s)),
             shown_as: if event.is_removal { Status::Deleting } else { Status::Indexing },
         };
-        match self.registry.claim(&claim).await? {
+        let row = match self.registry.claim(&claim).await? {
             Claimed::Stale if event.is_removal => return Ok(self.remove_late(&claim).await?),
             Claimed::Stale => return Ok(Indexed::Stale),
             Claimed::Busy => return Err(IndexObjectError::Busy),
-            Claimed::Yes(_) => {}
-        }
-        let worked = self.work(&claim, event).await;
+            Claimed::Yes(row) => row,
+        };
+        let was_there = row.as_ref().is_some_and(|row| row.status != Status::Deleted);
+        // The announcing person, from our own row: an object's metadata is whatever its writer says.
+        let agent = row.and_then(|row| row.uploaded_by).unwrap_or_else(|| SubjectId::system("indexer"));
+        let worked = self.work(&claim, event, &agent, was_there).await;
         match worked {
             // A newer event took over while we worked: it sees what we see, or newer.
             Err(PortError::Conflict { .. }) => Ok(Indexed::Stale),
@@ -177,10 +181,12 @@ impl IndexObject<'_> {
         Ok(Indexed::Stale)
     }
 
-    async fn work(&self, claim: &Claim, event: &ObjectEvent) -> Result<Indexed, PortError> {
+    async fn work(&self, claim: &Claim, event: &ObjectEvent, agent: &SubjectId, was_there: bool) -> Result<Indexed, PortError> {
         let Some(head) = self.objects.head(&claim.key).await? else {
             self.index.remove(&claim.tenant, &claim.document_id, &claim.sequencer).await?;
-            self.record(claim, event, None, EventType::DocumentDeleted, Outcome::Success, &[]).await?;
+            if was_there {
+                self.record(claim, event, agent, EventType::DocumentDeleted, Outcome::Success, &[]).await?;
+            }
             self.registry.finish(claim, &Finish::Deleted, (self.clock)()).await?;
             return Ok(Indexed::Removed);
         };
@@ -188,11 +194,11 @@ impl IndexObject<'_> {
             // Something came after the removal. Whether it can be read or not: what was there before is gone.
             self.index.withdraw(&claim.tenant, &claim.document_id, &claim.sequencer).await?;
         }
-        match self.index_version(claim, event, &head).await? {
+        match self.index_version(claim, event, agent, &head).await? {
             Ok((pages, chunks)) => Ok(Indexed::Done { pages, chunks }),
             Err(reason) => {
                 let details = [("reason", AuditValue::Code(reason_code(reason)))];
-                self.record(claim, event, Some(&head), EventType::DocumentFailed, Outcome::Failure, &details).await?;
+                self.record(claim, event, agent, EventType::DocumentFailed, Outcome::Failure, &details).await?;
                 let finish = Finish::Failed {
                     reason,
                     version: Some(version_of(&head)),
@@ -209,6 +215,7 @@ impl IndexObject<'_> {
         &self,
         claim: &Claim,
         event: &ObjectEvent,
+        agent: &SubjectId,
         head: &ObjectHead,
     ) -> Result<Result<(u32, u32), Reason>, PortError> {
         let version = version_of(head);
@@ -218,7 +225,7 @@ impl IndexObject<'_> {
         {
             // A repeat, or a crash between the index's write and the registry's: nothing is embedded twice.
             self.index.confirm(&claim.tenant, &claim.document_id, &claim.sequencer).await?;
-            self.finish_indexed(claim, event, head, title, current.pages, current.chunks).await?;
+            self.finish_indexed(claim, event, agent, head, title, current.pages, current.chunks).await?;
             return Ok(Ok((current.pages, current.chunks)));
         }
         if head.size_bytes > self.bounds.size_bytes_max {
@@ -238,6 +245,9 @@ impl IndexObject<'_> {
         if chunks.is_empty() {
             return Ok(Err(Reason::Empty));
         }
+        if chunks.len() > CHUNKS_MAX {
+            return Ok(Err(Reason::TooLarge));
+        }
         let pages = u32::try_from(document.pages.len()).unwrap_or(u32::MAX);
         let count = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
         let entry = IndexEntry {
@@ -250,7 +260,7 @@ impl IndexObject<'_> {
             chunks: self.embed(claim, &title, chunks).await?,
         };
         self.index.put(entry).await?;
-        self.finish_indexed(claim, event, head, title, pages, count).await?;
+        self.finish_indexed(claim, event, agent, head, title, pages, count).await?;
         Ok(Ok((pages, count)))
     }
 
@@ -267,17 +277,19 @@ impl IndexObject<'_> {
         Ok(embedded)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what the row and the event say")]
     async fn finish_indexed(
         &self,
         claim: &Claim,
         event: &ObjectEvent,
+        agent: &SubjectId,
         head: &ObjectHead,
         title: String,
         pages: u32,
         chunks: u32,
     ) -> Result<(), PortError> {
         let details = [("pages", AuditValue::Count(pages.into())), ("chunks", AuditValue::Count(chunks.into()))];
-        self.record(claim, event, Some(head), EventType::DocumentIndexed, Outcome::Success, &details).await?;
+        self.record(claim, event, agent, EventType::DocumentIndexed, Outcome::Success, &details).await?;
         let finish = Finish::Indexed { title, version: version_of(head), pages, chunks, size_bytes: head.size_bytes };
         self.registry.finish(claim, &finish, (self.clock)()).await
     }
@@ -286,14 +298,13 @@ impl IndexObject<'_> {
         &self,
         claim: &Claim,
         event: &ObjectEvent,
-        head: Option<&ObjectHead>,
+        agent: &SubjectId,
         event_type: EventType,
         outcome: Outcome,
         details: &[(&'static str, AuditValue)],
     ) -> Result<(), PortError> {
-        let uploader = head.and_then(|h| h.metadata.get(META_UPLOADED_BY)).and_then(|s| SubjectId::parse(s).ok());
         let context = Context {
-            actor: Actor { subject: uploader.unwrap_or_else(|| SubjectId::system("indexer")), roles: Vec::new() },
+            actor: Actor { subject: agent.clone(), roles: Vec::new() },
             tenant: claim.tenant.clone(),
             request_id: event.request_id.clone(),
             now: (self.clock)(),

@@ -1,6 +1,6 @@
 //! The documents API's use cases: announce an upload, list, show, link to the content, delete.
 
-use super::index_object::{META_TITLE, META_UPLOADED_BY};
+use super::index_object::META_TITLE;
 use super::pages::Format;
 use super::registry::{Document, DocumentPage, DocumentRegistry, Status};
 use crate::audit::{AuditEvent, AuditLog, AuditValue, Entity, EventType, Outcome};
@@ -14,6 +14,8 @@ use jiff::SignedDuration;
 pub const LIST_LIMIT_MAX: u32 = 200;
 /// Long enough for a file name, short enough for the object metadata it travels in (2 KB after encoding).
 const NAME_CHARS_MAX: usize = 200;
+/// Object metadata may have 2 KB in all, and a title is percent-encoded there: a letter can take twelve bytes.
+const TITLE_BYTES_MAX: usize = 1_800;
 /// The bucket's event and the indexer take seconds; after an hour the event is lost or parked, and the state must say so.
 const DELETING_S: i64 = 3_600;
 /// A content link is opened at once by the page that asked for it.
@@ -147,7 +149,7 @@ impl ManageDocuments<'_> {
             updated_at: context.now,
             valid_until: Some(context.now + SignedDuration::from_secs(self.upload_link_s.into())),
         };
-        let mut metadata = std::collections::BTreeMap::from([(META_UPLOADED_BY, context.actor.subject.as_str().to_owned())]);
+        let mut metadata = std::collections::BTreeMap::new();
         if let Some(title) = &announcement.title {
             metadata.insert(META_TITLE, encode_title(title));
         }
@@ -251,7 +253,9 @@ fn check_name(name: &str) -> Result<(), ManageDocumentsError> {
 }
 
 fn check_title(title: &str) -> Result<(), ManageDocumentsError> {
-    let well_formed = (1..=NAME_CHARS_MAX).contains(&title.trim().chars().count()) && !title.chars().any(char::is_control);
+    let well_formed = (1..=NAME_CHARS_MAX).contains(&title.trim().chars().count())
+        && !title.chars().any(char::is_control)
+        && encode_title(title).len() <= TITLE_BYTES_MAX;
     if well_formed { Ok(()) } else { Err(ManageDocumentsError::BadTitle) }
 }
 
