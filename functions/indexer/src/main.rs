@@ -6,7 +6,7 @@ use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use std::time::Duration;
 
 /// The longest call reads a document of 50 MiB.
-const ATTEMPT: Duration = Duration::from_secs(60);
+const ATTEMPT: Duration = Duration::from_mins(1);
 
 fn main() -> Result<(), Error> {
     extract::child::run_child_if_asked();

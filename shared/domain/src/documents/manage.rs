@@ -232,7 +232,7 @@ impl ManageDocuments<'_> {
             ))
             .await?;
         if document.status == Status::AwaitingUpload && self.registry.cancel(&context.tenant, id, context.now).await? {
-            // Nothing to remove, so no event would ever end it. The bytes may be arriving this moment all the same.
+            // Nothing has arrived, so nothing has to be waited for. The bytes may be arriving this moment all the same.
             self.objects.remove(&document.key).await?;
             document.status = Status::Deleted;
             return Ok(document);
