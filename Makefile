@@ -5,6 +5,7 @@ PYTHON ?= python3
 CLI := target/debug/clinchat
 STACK := $(PYTHON) local/stack.py
 DEPLOY_VENV := .local/venv-deploy
+BUILT = test -x $(CLI) || { echo 'Nothing is built yet: run `make up` first.'; exit 1; }
 STAGE ?= dev
 export SAM_CLI_TELEMETRY = 0
 
@@ -16,15 +17,18 @@ help: ## list the verbs
 up: ## install, build, start the local AWS, deploy, index the samples, ask a question
 	@$(STACK) up $(ARGS)
 
-ask: ## ask a question: make ask Q="When may visitors come?"
-	@test -n "$(Q)" || { echo 'usage: make ask Q="When may visitors come?"'; exit 2; }
-	@$(CLI) ask -- "$(Q)"
+ask: ## ask a question: make ask Q="What are the visiting hours?"
+	@test -n "$(Q)" || { echo 'usage: make ask Q="What are the visiting hours?"'; exit 2; }
+	@$(BUILT)
+	@$(CLI) ask -- "$(Q)" || test $$? -eq 3 # 3 is a refusal: an answer too
 
 upload: ## upload a document and wait until it is searchable: make upload F=path/to/file.pdf
 	@test -n "$(F)" || { echo 'usage: make upload F=path/to/file.pdf'; exit 2; }
+	@$(BUILT)
 	@$(CLI) upload -- "$(F)"
 
 ls: ## list the documents
+	@$(BUILT)
 	@$(CLI) ls
 
 down: ## stop the local AWS, keep the data
@@ -34,6 +38,7 @@ reset: ## stop the local AWS and delete its data
 	@$(STACK) reset
 
 status: ## show what runs
+	@$(BUILT)
 	@$(CLI) status
 
 invoke: ## call a deployed function with a sample event: make invoke F=indexer E=events/indexer.object-created.json

@@ -369,9 +369,23 @@ def upload_samples(profile: dict[str, Any]) -> str:
     wanted = {"uploaded": digest.hexdigest()}
     if emulator.read_json(HOME / "samples.json") == wanted:
         return f"{len(documents)}, already there"
-    run_command_line("upload", "--wait", *(str(path.relative_to(PROJECT)) for path in documents))
+    # A run that was interrupted here has uploaded some: those are not uploaded again.
+    there = uploaded_names()
+    missing = [str(path.relative_to(PROJECT)) for path in documents if path.name not in there]
+    if missing:
+        run_command_line("upload", "--wait", *missing)
     emulator.write_whole(HOME / "samples.json", json.dumps(wanted))
-    return f"{len(documents)} uploaded"
+    return f"{len(missing)} uploaded"
+
+
+def uploaded_names() -> set[str]:
+    """The file names of the documents that are searchable or on their way."""
+    program = PROJECT / "target" / "debug" / "clinchat"
+    listed = subprocess.run([str(program), "ls", "--json"], cwd=PROJECT, check=False, capture_output=True)
+    if listed.returncode != 0:
+        return set()
+    documents = json.loads(listed.stdout)["documents"]
+    return {document["name"] for document in documents if document["status"] in ("indexed", "indexing")}
 
 
 def run_command_line(*arguments: str) -> None:

@@ -134,6 +134,9 @@ Examples:
     /// Forget the tokens, here and at the stack
     #[command(after_help = "Example:\n  clinchat --profile dev logout")]
     Logout,
+    /// Print an identity token for other programs (it is good for minutes; keep it out of logs)
+    #[command(after_help = "Example:\n  curl -H \"Authorization: Bearer $(clinchat token)\" \"$API/documents\"")]
+    Token,
     /// The stacks that this command knows
     #[command(subcommand)]
     Profile(ProfileCommand),

@@ -39,6 +39,11 @@ impl Client {
         Ok(bearer(&self.session().id_token(&self.transport)?))
     }
 
+    /// The identity token itself, for other programs.
+    pub fn id_token(&self) -> Result<String> {
+        self.session().id_token(&self.transport)
+    }
+
     /// Signs in with the password.
     pub fn sign_in(&self, username: Option<&str>) -> Result<Bearer> {
         Ok(bearer(&self.session().sign_in(&self.transport, username)?))

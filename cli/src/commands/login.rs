@@ -1,4 +1,4 @@
-//! `login`, `logout`.
+//! `login`, `logout`, `token`.
 
 use crate::client::Client;
 use crate::display::Screen;
@@ -18,5 +18,11 @@ pub fn sign_in(username: Option<&str>, client: &Client, screen: &mut Screen) -> 
 pub fn sign_out(client: &Client, screen: &mut Screen) -> Result<Outcome> {
     let was_signed_in = client.sign_out()?;
     screen.line(if was_signed_in { "Signed out." } else { "Nobody was signed in." })?;
+    Ok(Outcome::Done)
+}
+
+/// Prints a token that is good now.
+pub fn token(client: &Client, screen: &mut Screen) -> Result<Outcome> {
+    screen.line(client.id_token()?)?;
     Ok(Outcome::Done)
 }

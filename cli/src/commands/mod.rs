@@ -48,6 +48,7 @@ pub fn run(arguments: &Arguments, config: &Config, screen: &mut Screen) -> Resul
         Command::Extract(extract) => extract::run(extract, screen),
         Command::Login { username } => login::sign_in(username.as_deref(), &client()?, screen),
         Command::Logout => login::sign_out(&client()?, screen),
+        Command::Token => login::token(&client()?, screen),
         Command::Profile(ProfileCommand::List(flag)) => profiles::list(&places, &shared.profile, flag.json, screen),
         Command::Profile(ProfileCommand::Add(add)) => profiles::add(add, &places, screen),
         Command::Completions { shell } => completions::run(*shell, screen),
