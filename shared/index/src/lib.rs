@@ -17,7 +17,6 @@ mod writer;
 
 pub use manifest::{Manifest, ManifestEntry};
 pub use reader::SegmentIndex;
-pub use score::{Fusion, fuse};
 pub use segment::{BuildSegmentError, ReadSegmentError, Segment, build};
 pub use writer::SegmentWriter;
 

@@ -9,25 +9,14 @@ use std::sync::Arc;
 const K1: f32 = 1.2;
 const B: f32 = 0.75;
 
-/// How two legs become one score.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fusion {
-    /// `0.8 * (cos + 1) / (max cos + 1) + 0.2 * bm25 / max bm25`: a convex sum with fixed lower bounds. Measured best.
-    Convex,
-}
-
 /// The weight of the meaning leg; flat between 0.75 and 0.85 on four public sets.
 const DENSE_WEIGHT: f32 = 0.8;
 
-/// One number from two.
-pub fn fuse(fusion: Fusion, cosine: f32, cosine_max: f32, lexical: f32, lexical_max: f32) -> f32 {
-    match fusion {
-        Fusion::Convex => {
-            let dense = (cosine + 1.0) / (cosine_max + 1.0).max(f32::EPSILON);
-            let words = if lexical_max > 0.0 { lexical / lexical_max } else { 0.0 };
-            DENSE_WEIGHT * dense + (1.0 - DENSE_WEIGHT) * words
-        }
-    }
+/// One number from two legs: `0.8 * (cos + 1) / (max cos + 1) + 0.2 * bm25 / max bm25`, a convex sum with fixed lower bounds.
+fn fuse(cosine: f32, cosine_max: f32, lexical: f32, lexical_max: f32) -> f32 {
+    let dense = (cosine + 1.0) / (cosine_max + 1.0).max(f32::EPSILON);
+    let words = if lexical_max > 0.0 { lexical / lexical_max } else { 0.0 };
+    DENSE_WEIGHT * dense + (1.0 - DENSE_WEIGHT) * words
 }
 
 /// A chunk and its scores.
@@ -52,7 +41,7 @@ pub fn search(segments: &[Arc<Segment>], text: &str, vector: &[f32], limit: usiz
     let cosine_max = scored.iter().map(|s| s.cosine).fold(-1.0, f32::max);
     let lexical_max = scored.iter().map(|s| s.lexical).fold(0.0, f32::max);
     for s in &mut scored {
-        s.score = fuse(Fusion::Convex, s.cosine, cosine_max, s.lexical, lexical_max);
+        s.score = fuse(s.cosine, cosine_max, s.lexical, lexical_max);
     }
     // Ties break by place, so that the same index gives the same order.
     let order = |a: &Scored, b: &Scored| b.score.total_cmp(&a.score).then((a.segment, a.chunk).cmp(&(b.segment, b.chunk)));

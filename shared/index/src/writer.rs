@@ -50,21 +50,18 @@ impl<S: ObjectReader + ObjectWriter> SegmentWriter<S> {
             let (mut manifest, condition) = self.manifest(tenant).await?;
             let known = manifest.documents.get(document);
             let Some(entry) = change.apply(known, sequencer) else { return Ok(None) };
-            if known == Some(&entry) {
-                self.sweep(tenant, document, &entry).await?;
-                return Ok(Some(entry));
-            }
-            manifest.documents.insert(document.clone(), entry.clone());
-            let bytes = serde_json::to_vec(&manifest)
-                .map_err(|e| PortError::Unexpected { operation: "write manifest", code: e.classify_name().into() })?;
-            match self.objects.put(&manifest_key(tenant), bytes, condition).await {
-                Ok(_) => {
-                    self.sweep(tenant, document, &entry).await?;
-                    return Ok(Some(entry));
+            if known != Some(&entry) {
+                manifest.documents.insert(document.clone(), entry.clone());
+                let bytes = serde_json::to_vec(&manifest)
+                    .map_err(|e| PortError::Unexpected { operation: "write manifest", code: e.classify_name().into() })?;
+                match self.objects.put(&manifest_key(tenant), bytes, condition).await {
+                    Ok(_) => {}
+                    Err(PortError::Conflict { .. }) => continue,
+                    Err(error) => return Err(error),
                 }
-                Err(PortError::Conflict { .. }) => {}
-                Err(error) => return Err(error),
             }
+            self.sweep(tenant, document, &entry).await?;
+            return Ok(Some(entry));
         }
         Err(PortError::Unavailable { operation: "write manifest", code: "contended".into() })
     }

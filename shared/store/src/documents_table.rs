@@ -43,6 +43,12 @@ impl DocumentsTable {
         Self { client: Client::new(config), name }
     }
 
+    async fn row(&self, tenant: &TenantId, id: &DocumentId) -> Result<Option<Item>, PortError> {
+        let key = self.client.get_item().table_name(&self.name).key("pk", partition(tenant)).key("sk", s(id.as_str()));
+        let got = key.consistent_read(true).send().await.map_err(|error| port_error("GetItem documents", &error))?;
+        Ok(got.item)
+    }
+
     fn update(&self, tenant: &TenantId, id: &DocumentId) -> UpdateItemFluentBuilder {
         self.client.update_item().table_name(&self.name).key("pk", partition(tenant)).key("sk", s(id.as_str()))
     }
@@ -143,16 +149,7 @@ impl DocumentRegistry for DocumentsTable {
     }
 
     async fn find(&self, tenant: &TenantId, id: &DocumentId) -> Result<Option<Document>, PortError> {
-        const OPERATION: &str = "GetItem documents";
-        let get = self
-            .client
-            .get_item()
-            .table_name(&self.name)
-            .key("pk", partition(tenant))
-            .key("sk", s(id.as_str()))
-            .consistent_read(true);
-        let found = get.send().await.map_err(|error| port_error(OPERATION, &error))?;
-        found.item.as_ref().map(|item| read(OPERATION, item)).transpose()
+        self.row(tenant, id).await?.as_ref().map(|item| read("GetItem documents", item)).transpose()
     }
 
     async fn list(&self, tenant: &TenantId, after: Option<&DocumentId>, limit: u32) -> Result<DocumentPage, PortError> {
@@ -355,17 +352,8 @@ impl IndexingRegistry for DocumentsTable {
 impl DocumentsTable {
     /// Tells a finished or newer event from one that is being worked on. Only decides whether to try again, so a read is enough.
     async fn why_not(&self, claim: &Claim) -> Result<Claimed, PortError> {
-        const OPERATION: &str = "GetItem documents";
-        let get = self
-            .client
-            .get_item()
-            .table_name(&self.name)
-            .key("pk", partition(&claim.tenant))
-            .key("sk", s(claim.document_id.as_str()))
-            .consistent_read(true);
-        let found = get.send().await.map_err(|error| port_error(OPERATION, &error))?;
+        let found = self.row(&claim.tenant, &claim.document_id).await?;
         let busy = found
-            .item
             .is_some_and(|item| text(&item, "sequencer") == Some(claim.sequencer.as_str()) && text(&item, "claim").is_some());
         Ok(if busy { Claimed::Busy } else { Claimed::Stale })
     }
