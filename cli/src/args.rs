@@ -121,6 +121,9 @@ Examples:
 
 Exit code 4: it cannot be read; standard error has {\"reason\", \"detail\", \"advice\"} on one line.")]
     Extract(Extract),
+    /// Measure quality on labelled data; needs no stack
+    #[command(subcommand)]
+    Eval(crate::commands::eval::Eval),
     /// Sign in and keep the tokens; for stacks whose profile holds no password
     #[command(after_help = "\
 Examples:
