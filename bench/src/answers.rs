@@ -3,12 +3,13 @@
 //! questions without an answer are refused.
 
 use anyhow::{Context as _, Result, anyhow};
-use domain::chat::extractive::{CANDIDATES, ExtractiveModel};
-use domain::chat::{Answer, AnswerQuestion, Question};
+use domain::chat::extractive::ExtractiveModel;
+use domain::chat::support::SupportChecker;
+use domain::chat::{Answer, AnswerQuestion, Question, SupportPolicy};
 use domain::context::Role;
 use domain::documents::chunks;
 use domain::ids::{ConversationId, DocumentId, IdSource as _, Sequencer, TenantId};
-use domain::retrieval::{Embedder, Filter, IndexEntry, IndexWriter as _};
+use domain::retrieval::{EmbeddedChunk, Embedder, Filter, IndexEntry, IndexWriter as _};
 use embed::MiniLm;
 use extract::{Limits, extract_in_child};
 use index::{SegmentIndex, SegmentWriter};
@@ -48,8 +49,17 @@ async fn measure() -> Result<()> {
     let writer = SegmentWriter::new(objects.clone(), embed::MODEL_ID.to_owned());
     let (documents, chunks) = index_samples(&writer, &embedder).await?;
     let reader = SegmentIndex::new(objects, embed::MODEL_ID.to_owned());
-    let (model, audit) = (ExtractiveModel::new(embedder.clone(), CANDIDATES), MemoryAuditLog::default());
-    let use_case = AnswerQuestion { index: &reader, embedder: embedder.as_ref(), model: &model, audit: &audit, ids: &ids };
+    let (model, audit) = (ExtractiveModel::default(), MemoryAuditLog::default());
+    let use_case = AnswerQuestion {
+        index: &reader,
+        embedder: embedder.as_ref(),
+        model: &model,
+        fallback: None,
+        checker: &SupportChecker::default(),
+        policy: SupportPolicy::Drop,
+        audit: &audit,
+        ids: &ids,
+    };
 
     let questions = fs::read_to_string(project().join("samples/questions.jsonl"))?;
     let (mut answerable, mut words, mut first, mut page, mut refused, mut unanswerable, mut held) = (0, 0, 0, 0, 0, 0, 0);
@@ -102,8 +112,7 @@ pub async fn index_file(writer: &SegmentWriter<MemoryObjects>, embedder: &dyn Em
     let name = file.file_name().and_then(|n| n.to_str()).context("a file name")?;
     let document = extract_in_child(&fs::read(file)?, name, &Limits::default())?;
     let title = document.title.clone().unwrap_or_else(|| name.to_owned());
-    let chunks: Vec<_> =
-        chunks::chunk(&document).into_iter().map(|c| (c.clone(), embedder.embed(&c.searchable_text(&title)))).collect();
+    let chunks: Vec<_> = chunks::chunk(&document).into_iter().map(|c| EmbeddedChunk::embed(embedder, &title, c)).collect();
     let count = chunks.len();
     let entry = IndexEntry {
         document_id: DocumentId::for_key(&tenant, name),
@@ -112,6 +121,7 @@ pub async fn index_file(writer: &SegmentWriter<MemoryObjects>, embedder: &dyn Em
         version: "1".into(),
         sequencer: Sequencer::parse("1")?,
         pages: document.pages.len() as u32,
+        attributes: domain::documents::attributes::Attributes::default(),
         chunks,
     };
     writer.put(entry).await?;

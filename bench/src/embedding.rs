@@ -3,14 +3,16 @@
 
 use crate::answers::{model, project};
 use crate::machine;
+use crate::peer;
 use crate::process;
 use crate::sample::{Sample, table};
 use anyhow::{Context as _, Result, bail, ensure};
+use domain::documents::chunks::{Chunk, Span};
+use domain::retrieval::EmbeddedChunk;
 use serde::Deserialize;
 use std::fs;
 use std::hint::black_box;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Runs of each text, and loads of the model.
@@ -54,7 +56,7 @@ pub fn run() -> Result<()> {
         ours.push(sample);
     }
     println!("model: first load {first_load:.1}, again {load}; resident {resident:.1} MB");
-    let theirs = peer(&texts);
+    let theirs = onnx_runtime(&texts);
     if let Ok(theirs) = &theirs {
         println!("ONNX Runtime: first load {:.1}; resident {:.1} MB", theirs.load_ms, theirs.resident_mb);
     }
@@ -70,11 +72,27 @@ pub fn run() -> Result<()> {
         rows.push(row);
     }
     println!("{}", table(&rows));
+    println!("indexing a window of {} words: chunk and its sentences {}", WINDOWS[0], indexing(&embedder, &words[..WINDOWS[0]]));
     if let Err(reason) = theirs {
         println!("peer skipped: {reason:#}");
     }
     println!("load average at the end {}", machine::load());
     Ok(())
+}
+
+/// A chunk as the indexer embeds it: the window under its title, and every sentence of it.
+fn indexing(embedder: &embed::MiniLm, words: &[&str]) -> Sample {
+    let text = words.join(" ");
+    let span = Span { page: 1, start: 0, end: text.chars().count() };
+    let chunk = Chunk { ordinal: 0, section: vec!["Downtime".into()], text, spans: vec![span] };
+    let mut sample = Sample::default();
+    for _ in 0..RUNS {
+        let chunk = chunk.clone();
+        let begun = process::own_thread_ms();
+        black_box(EmbeddedChunk::embed(embedder, "IT downtime procedure", chunk));
+        sample.add(process::own_thread_ms() - begun);
+    }
+    sample
 }
 
 /// What `peer/embedding.py` prints.
@@ -85,8 +103,8 @@ struct Peer {
     texts: Vec<Vec<f64>>,
 }
 
-fn peer(texts: &[String]) -> Result<Peer> {
-    let python = peer_python()?;
+fn onnx_runtime(texts: &[String]) -> Result<Peer> {
+    let python = peer::python()?;
     let mut script = Command::new(python)
         .arg(project().join("bench/peer/embedding.py"))
         .stdin(Stdio::piped())
@@ -96,36 +114,7 @@ fn peer(texts: &[String]) -> Result<Peer> {
     script.stdin.take().context("a pipe")?.write_all(serde_json::to_string(texts)?.as_bytes())?;
     let output = script.wait_with_output()?;
     if !output.status.success() {
-        bail!("peer/embedding.py failed: {}", last_line(&output.stderr));
+        bail!("peer/embedding.py failed: {}", peer::last_line(&output.stderr));
     }
     Ok(serde_json::from_slice(&output.stdout)?)
-}
-
-/// The Python of a throw-away environment with the pinned packages.
-fn peer_python() -> Result<PathBuf> {
-    let folder = project().join(".local/venv-bench");
-    let (python, stamp) = (folder.join("bin/python"), folder.join("stamp"));
-    let requirements = project().join("bench/requirements.txt");
-    let wanted = fs::read_to_string(&requirements)?;
-    if fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
-        return Ok(python);
-    }
-    quietly(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "-r"];
-    quietly(Command::new(&python).args(pip).arg(&requirements))?;
-    fs::write(stamp, wanted)?;
-    Ok(python)
-}
-
-fn quietly(command: &mut Command) -> Result<()> {
-    let output = command.output()?;
-    if !output.status.success() {
-        let program = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
-        bail!("{program}: {}", last_line(&output.stderr));
-    }
-    Ok(())
-}
-
-fn last_line(output: &[u8]) -> String {
-    String::from_utf8_lossy(output).lines().rfind(|l| !l.trim().is_empty()).unwrap_or_default().to_owned()
 }

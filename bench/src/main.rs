@@ -3,10 +3,13 @@
 mod answers;
 mod cold;
 mod embedding;
+mod index_reads;
 mod machine;
+mod peer;
+mod plot;
 mod process;
-mod runtime_api;
 mod sample;
+mod schedules;
 mod search;
 mod stack;
 mod subjects;
@@ -15,6 +18,7 @@ mod warm;
 
 use anyhow::{Result, bail, ensure};
 use std::process::Command;
+use tests::runtime_api;
 
 /// A figure.
 struct Figure {
@@ -33,7 +37,13 @@ const FIGURES: &[Figure] = &[
     figure("warm", "where the processor time of a warm answer goes", warm::run),
     figure("upload", "from a PDF in the bucket to its first hit, on the local stack", upload::run),
     figure("embed", "one text to its vector, beside ONNX Runtime", embedding::run),
-    figure("search", "one question over an index in memory", search::run),
+    figure(
+        "search",
+        "how a search and its index grow with the corpus, beside bm25s and numpy (PLOT=1 draws docs/search-cost.svg)",
+        search::run,
+    ),
+    figure("reads", "what a cold start reads of an index, loose and packed", index_reads::run),
+    figure("schedules", "the index under random schedules of events, failures and races", schedules::run),
 ];
 
 fn main() -> Result<()> {

@@ -1,25 +1,26 @@
 //! What finding passages costs once the question has its vector: exact scores over every chunk, by word and by meaning.
 //! Objects lie in memory, so that nothing but the index is measured.
 
-use crate::machine;
-use crate::process;
 use crate::sample::{Sample, table};
-use anyhow::Result;
+use crate::{answers, machine, peer, plot, process};
+use anyhow::{Result, ensure};
 use domain::documents::chunks::{Chunk, Span};
 use domain::ids::{DocumentId, Sequencer, TenantId};
-use domain::retrieval::{ChunkIndex as _, Embedding, Filter, IndexEntry, IndexWriter as _, Query};
+use domain::retrieval::{ChunkIndex as _, EmbeddedChunk, Embedding, Filter, IndexEntry, IndexWriter as _, Query};
 use index::{SegmentIndex, SegmentWriter};
+use serde::Deserialize;
+use std::process::Command;
 use std::sync::Arc;
 use testkit::MemoryObjects;
 
-/// Sizes of a tenant, in chunks: a ward's handbook and a hospital's library.
-const SIZES: [usize; 2] = [1_000, 10_000];
+/// Sizes of a tenant, in chunks: a ward's handbook, a hospital's library, and ten hospitals'.
+const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 /// Chunks of a document: some 20 pages.
 const CHUNKS_OF_DOCUMENT: usize = 100;
 /// Words of a chunk, in the middle of what the chunker makes.
 const WORDS_OF_CHUNK: usize = 75;
 /// Different words in all documents.
-const VOCABULARY: f64 = 20_000.0;
+const VOCABULARY: u32 = 20_000;
 /// Searches of each size; the index is loaded anew `LOADS` times.
 const SEARCHES: usize = 100;
 const LOADS: usize = 15;
@@ -30,43 +31,141 @@ const LIMIT: usize = domain::chat::PASSAGES;
 pub fn run() -> Result<()> {
     println!("{}", machine::line());
     println!(
-        "generated chunks of {WORDS_OF_CHUNK} words, {CHUNKS_OF_DOCUMENT} a document; top {LIMIT}; {SEARCHES} searches, {LOADS} loads"
+        "generated chunks of {WORDS_OF_CHUNK} words, {CHUNKS_OF_DOCUMENT} a document; top {LIMIT}; {SEARCHES} searches, {LOADS} loads; CPU ms, median (minimum)"
     );
     tokio::runtime::Builder::new_current_thread().build()?.block_on(measure())?;
     println!("load average at the end {}", machine::load());
     Ok(())
 }
 
+/// What one size costs.
+#[derive(Default)]
+struct Measured {
+    search: Sample,
+    words: Sample,
+    meaning: Sample,
+    load: Sample,
+    objects_mb: f64,
+    resident_mb: f64,
+}
+
 async fn measure() -> Result<()> {
-    let heads = ["chunks", "search CPU ms", "load CPU ms", "objects MB", "RSS of the view MB"];
+    let heads = ["chunks", "", "search", "by words", "by meaning", "load", "objects MB", "resident MB"];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
-    let tenant = TenantId::parse("main")?;
+    let (mut ours, mut theirs) = (plot::Line::new("ClinChat"), plot::Line::new("bm25s + numpy"));
+    let mut skipped = None;
     for size in SIZES {
-        let mut random = Random(0x2545_f491_4f6c_dd1d);
-        let objects = Arc::new(MemoryObjects::default());
-        let bytes = fill(&objects, &tenant, size, &mut random).await?;
-        let (mut load, mut search) = (Sample::default(), Sample::default());
-        let resident_before = process::resident_mb(std::process::id())?;
-        let index = SegmentIndex::new(objects.clone(), embed::MODEL_ID.to_owned());
-        index.prime(&tenant).await?;
-        let resident = process::resident_mb(std::process::id())? - resident_before;
-        for _ in 0..LOADS {
-            let begun = process::own_thread_ms();
-            SegmentIndex::new(objects.clone(), embed::MODEL_ID.to_owned()).prime(&tenant).await?;
-            load.add(process::own_thread_ms() - begun);
+        let measured = one(size).await?;
+        let Measured { search, words, meaning, load, objects_mb, resident_mb } = &measured;
+        let mut row = vec![size.to_string(), "ours".into()];
+        row.extend([search, words, meaning, load].map(ToString::to_string));
+        row.extend([format!("{objects_mb:.1}"), format!("{resident_mb:.1}")]);
+        rows.push(row);
+        ours.add(size as f64, search.median());
+        match python(size) {
+            Ok(peer) => {
+                let mut row = vec![String::new(), "bm25s + numpy".into()];
+                row.extend([&peer.search, &peer.words, &peer.meaning].map(ToString::to_string));
+                row.extend([format!("{:.1}", peer.load_ms), String::new(), format!("{:.1}", peer.resident_mb)]);
+                rows.push(row);
+                let times = |theirs: f64, ours: f64| format!("{:.1}", theirs / ours);
+                let mut row = vec![String::new(), "ratio".into()];
+                row.extend(
+                    [(&peer.search, search), (&peer.words, words), (&peer.meaning, meaning)]
+                        .map(|(t, o)| times(t.median(), o.median())),
+                );
+                row.extend([times(peer.load_ms, load.median()), String::new(), times(peer.resident_mb, *resident_mb)]);
+                rows.push(row);
+                theirs.add(size as f64, peer.search.median());
+            }
+            Err(reason) => skipped = Some(reason),
         }
-        for _ in 0..SEARCHES {
-            let query = Query { text: random.words(9), embedding: random.embedding(), filter: Filter::default() };
-            let begun = process::own_thread_ms();
-            let found = index.search(&tenant, &query, LIMIT).await?;
-            search.add(process::own_thread_ms() - begun);
-            anyhow::ensure!(found.passages.len() == LIMIT && found.unreadable.is_empty(), "not everything was searched");
-        }
-        let megabytes = format!("{:.1}", bytes as f64 / 1e6);
-        rows.push(vec![size.to_string(), search.to_string(), load.to_string(), megabytes, format!("{resident:.1}")]);
     }
     println!("{}", table(&rows));
+    if let Some(reason) = skipped {
+        println!("peer skipped: {reason:#}");
+    }
+    let before = process::resident_mb(std::process::id())?;
+    let model = answers::model()?;
+    println!("model {:.1} MB resident", process::resident_mb(std::process::id())? - before);
+    drop(model);
+    if std::env::var_os("PLOT").is_some() {
+        let file = answers::project().join("docs/search-cost.svg");
+        std::fs::write(file, plot::draw("A search by size of the corpus", "chunks", "CPU ms", &[ours, theirs]))?;
+    }
     Ok(())
+}
+
+async fn one(size: usize) -> Result<Measured> {
+    let tenant = TenantId::parse("main")?;
+    let scope = testkit::context(tenant.as_str(), &[]).scope();
+    let (mut random, mut measured) = (Random(0x2545_f491_4f6c_dd1d), Measured::default());
+    let objects = Arc::new(MemoryObjects::default());
+    measured.objects_mb = fill(&objects, &tenant, size, &mut random).await? as f64 / 1e6;
+    let before = process::resident_mb(std::process::id())?;
+    let index = SegmentIndex::new(objects.clone(), embed::MODEL_ID.to_owned());
+    index.prime(&tenant).await?;
+    measured.resident_mb = process::resident_mb(std::process::id())? - before;
+    for _ in 0..LOADS {
+        let begun = process::own_thread_ms();
+        SegmentIndex::new(objects.clone(), embed::MODEL_ID.to_owned()).prime(&tenant).await?;
+        measured.load.add(process::own_thread_ms() - begun);
+    }
+    for _ in 0..SEARCHES {
+        let (text, embedding) = (random.words(9), random.embedding());
+        let no_text = Query { text: String::new(), embedding: embedding.clone(), filter: Filter::default() };
+        let no_vector = Query { text: text.clone(), embedding: Embedding(Vec::new()), filter: Filter::default() };
+        let both = Query { text, embedding, filter: Filter::default() };
+        for (query, sample) in [(both, &mut measured.search), (no_vector, &mut measured.words), (no_text, &mut measured.meaning)]
+        {
+            let begun = process::own_thread_ms();
+            let found = index.search(&scope, &query, LIMIT).await?;
+            sample.add(process::own_thread_ms() - begun);
+            ensure!(found.passages.len() == LIMIT && found.unreadable.is_empty(), "not everything was searched");
+        }
+    }
+    Ok(measured)
+}
+
+/// What `peer/search.py` prints.
+#[derive(Deserialize)]
+struct Printed {
+    search_ms: Vec<f64>,
+    words_ms: Vec<f64>,
+    meaning_ms: Vec<f64>,
+    load_ms: f64,
+    resident_mb: f64,
+}
+
+struct Peer {
+    search: Sample,
+    words: Sample,
+    meaning: Sample,
+    load_ms: f64,
+    resident_mb: f64,
+}
+
+fn python(size: usize) -> Result<Peer> {
+    let numbers = [size, WORDS_OF_CHUNK, VOCABULARY as usize, LIMIT, SEARCHES].map(|number| number.to_string());
+    let output = Command::new(peer::python()?)
+        .arg(answers::project().join("bench/peer/search.py"))
+        .args(numbers)
+        .envs([("OMP_NUM_THREADS", "1"), ("OPENBLAS_NUM_THREADS", "1")])
+        .output()?;
+    ensure!(output.status.success(), "peer/search.py failed: {}", peer::last_line(&output.stderr));
+    let printed: Printed = serde_json::from_slice(&output.stdout)?;
+    let sample = |values: Vec<f64>| {
+        let mut sample = Sample::default();
+        values.into_iter().for_each(|value| sample.add(value));
+        sample
+    };
+    Ok(Peer {
+        search: sample(printed.search_ms),
+        words: sample(printed.words_ms),
+        meaning: sample(printed.meaning_ms),
+        load_ms: printed.load_ms,
+        resident_mb: printed.resident_mb,
+    })
 }
 
 /// Writes the documents, and answers their size.
@@ -81,7 +180,10 @@ async fn fill(objects: &Arc<MemoryObjects>, tenant: &TenantId, size: usize, rand
             version: "1".into(),
             sequencer: Sequencer::parse("1")?,
             pages: 20,
-            chunks: (0..CHUNKS_OF_DOCUMENT).map(|at| (random.chunk(at), random.embedding())).collect(),
+            attributes: domain::documents::attributes::Attributes::default(),
+            chunks: (0..CHUNKS_OF_DOCUMENT)
+                .map(|at| EmbeddedChunk { chunk: random.chunk(at), embedding: random.embedding(), sentences: Vec::new() })
+                .collect(),
         };
         writer.put(entry).await?;
     }
@@ -110,7 +212,7 @@ impl Random {
 
     /// Words whose frequency falls with their rank, as that of real words does (Zipf).
     fn words(&mut self, count: usize) -> String {
-        let word = |share: f64| format!("word{:.0}", VOCABULARY.powf(share));
+        let word = |share: f64| format!("word{:.0}", f64::from(VOCABULARY).powf(share));
         (0..count).map(|_| word(self.share())).collect::<Vec<_>>().join(" ")
     }
 

@@ -9,7 +9,7 @@ use crate::stack::{Look, Stack, sample};
 use anyhow::{Context as _, Result, anyhow};
 use domain::documents::chunks;
 use domain::ids::{DocumentId, Sequencer, TenantId};
-use domain::retrieval::{Embedder, IndexEntry, IndexWriter as _};
+use domain::retrieval::{EmbeddedChunk, IndexEntry, IndexWriter as _};
 use embed::MiniLm;
 use extract::{Limits, extract, extract_in_child};
 use index::SegmentWriter;
@@ -145,8 +145,7 @@ async fn once(name: &str, bytes: &[u8], embedder: &MiniLm, measured: &mut Stages
     let chunks = chunks::chunk(&document);
     let cut = lap();
     let title = document.title.clone().unwrap_or_else(|| name.to_owned());
-    let vectors: Vec<_> =
-        chunks.into_iter().map(|c| (c.clone(), Embedder::embed(embedder, &c.searchable_text(&title)))).collect();
+    let vectors: Vec<_> = chunks.into_iter().map(|c| EmbeddedChunk::embed(embedder, &title, c)).collect();
     let embed = lap();
     let (pages, count) = (document.pages.len(), vectors.len());
     let tenant = TenantId::parse("main")?;
@@ -157,6 +156,7 @@ async fn once(name: &str, bytes: &[u8], embedder: &MiniLm, measured: &mut Stages
         version: "1".into(),
         sequencer: Sequencer::parse("1")?,
         pages: pages as u32,
+        attributes: domain::documents::attributes::Attributes::default(),
         chunks: vectors,
     };
     lap();

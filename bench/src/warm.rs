@@ -1,13 +1,14 @@
-//! Where the processor time of a warm answer goes: the question's vector, the search, the sentences whose meaning is compared
-//! with the question's, and everything else. The parts that the functions run, in one process, with nothing but memory below.
+//! Where the processor time of a warm answer goes: the question's vector, the search, any other vector, and everything else.
+//! The parts that the functions run, in one process, with nothing but memory below.
 
 use crate::answers::{index_file, model, project};
 use crate::machine;
 use crate::process::own_thread_ms;
 use crate::sample::{Sample, table};
 use anyhow::{Context as _, Result};
-use domain::chat::extractive::{CANDIDATES, ExtractiveModel};
-use domain::chat::{AnswerQuestion, Question};
+use domain::chat::extractive::ExtractiveModel;
+use domain::chat::support::SupportChecker;
+use domain::chat::{AnswerQuestion, Question, SupportPolicy};
 use domain::context::Role;
 use domain::ids::{ConversationId, IdSource as _, TenantId};
 use domain::retrieval::{ChunkIndex as _, Embedder, Embedding, Filter, Query};
@@ -90,9 +91,18 @@ async fn measure() -> Result<()> {
     let objects = Arc::new(MemoryObjects::default());
     let chunks = index_documents(&objects, &embedder).await?;
     let index = SegmentIndex::new(objects, embed::MODEL_ID.to_owned());
-    let (answerer, audit) = (ExtractiveModel::new(embedder.clone(), CANDIDATES), MemoryAuditLog::default());
+    let (answerer, audit) = (ExtractiveModel::default(), MemoryAuditLog::default());
     let ids = CountingIds::default();
-    let use_case = AnswerQuestion { index: &index, embedder: embedder.as_ref(), model: &answerer, audit: &audit, ids: &ids };
+    let use_case = AnswerQuestion {
+        index: &index,
+        embedder: embedder.as_ref(),
+        model: &answerer,
+        fallback: None,
+        checker: &SupportChecker::default(),
+        policy: SupportPolicy::Drop,
+        audit: &audit,
+        ids: &ids,
+    };
     let tenant = TenantId::parse("main")?;
     index.prime(&tenant).await?;
 
@@ -106,7 +116,11 @@ async fn measure() -> Result<()> {
         let embedding = Embedder::embed(&embedder.model, text);
         let after_vector = own_thread_ms();
         index
-            .search(&tenant, &Query { text: text.to_owned(), embedding, filter: Filter::default() }, domain::chat::PASSAGES)
+            .search(
+                &testkit::context(tenant.as_str(), &[]).scope(),
+                &Query { text: text.to_owned(), embedding, filter: Filter::default() },
+                domain::chat::PASSAGES,
+            )
             .await?;
         let after_search = own_thread_ms();
         embedder.take();
@@ -126,12 +140,16 @@ async fn measure() -> Result<()> {
         measured.pieces.add(used.pieces as f64 - embedder.model.token_ids(text).len() as f64);
     }
     println!("{} sample questions over {chunks} chunks; CPU ms, median (minimum)", measured.answer.len());
-    let heads = ["", "answer", "question's vector", "search", "sentences' vectors", "rest"].map(str::to_owned).to_vec();
+    let heads = ["", "answer", "question's vector", "search", "other vectors", "rest"].map(str::to_owned).to_vec();
     let mut row = vec!["warm answer".to_owned()];
     let Measured { answer, question, search, sentences, rest, .. } = &measured;
     row.extend([answer, question, search, sentences, rest].map(ToString::to_string));
     println!("{}", table(&[heads, row]));
-    println!("sentences compared: {:.0}, word pieces of them {:.0}", measured.compared.median(), measured.pieces.median());
+    println!(
+        "texts embedded beside the question: {:.0}, word pieces of them {:.0}",
+        measured.compared.median(),
+        measured.pieces.median()
+    );
     Ok(())
 }
 

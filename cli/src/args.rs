@@ -2,9 +2,11 @@
 
 use crate::display::Chatter;
 use crate::outcome::EXIT_CODES;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use domain::documents::attributes::{Group, Tag, parse_date};
 use domain::ids::{ConversationId, DocumentId};
+use jiff::civil::Date;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -77,18 +79,33 @@ pub enum Command {
 Examples:
   clinchat upload guideline.pdf
   clinchat upload --title \"Sepsis pathway\" sepsis-v3-final.pdf
+  clinchat upload --tag sepsis --date 2026-03-01 --group icu protocol.pdf
   clinchat upload handbook/                   every PDF, DOCX, HTML, Markdown, text and CSV file below the folder
   clinchat upload --no-wait *.pdf             return as soon as the bytes have arrived")]
     Upload(Upload),
     /// List the documents
     #[command(
         visible_alias = "list",
-        after_help = "Examples:\n  clinchat ls\n  clinchat ls --json | jq -r '.documents[] | select(.status == \"failed\") | .id'"
+        after_help = "\
+Examples:
+  clinchat ls
+  clinchat ls --tag sepsis
+  clinchat ls --json | jq -r '.documents[] | select(.status == \"failed\") | .id'"
     )]
-    Ls(JsonFlag),
+    Ls(List),
     /// Show one document: state, reason, pages, version
     #[command(after_help = "Example:\n  clinchat show doc_0123456789abcdefghjkmnpqrs")]
     Show(One),
+    /// Change a document's title, tags, date or access groups; it is not uploaded or read again
+    #[command(after_help = "\
+Examples:
+  clinchat edit doc_0123456789abcdefghjkmnpqrs --add-tag sepsis --remove-tag draft
+  clinchat edit doc_0123456789abcdefghjkmnpqrs --date 2026-03-01 --title \"Sepsis pathway\"
+  clinchat edit doc_0123456789abcdefghjkmnpqrs --group icu,theatre
+  clinchat edit doc_0123456789abcdefghjkmnpqrs --everybody
+
+Only groups that you are in can be set or taken away; others take the role access-admin.")]
+    Edit(Edit),
     /// Print a short-lived link to a document's content, or download it
     #[command(after_help = "\
 Examples:
@@ -108,6 +125,7 @@ Examples:
 Examples:
   clinchat ask How soon must antibiotics be given in sepsis?
   clinchat ask \"Who may visit?\" --documents doc_0123456789abcdefghjkmnpqrs
+  clinchat ask \"What is given first?\" --tag sepsis,paediatrics --from 2024-01-01
   clinchat ask \"Who may visit?\" --json | jq -r '.answer[].citations[].page'
 
 Exit code 0: answered; 3: the documents do not answer it.")]
@@ -124,6 +142,9 @@ Exit code 4: it cannot be read; standard error has {\"reason\", \"detail\", \"ad
     /// Measure quality on labelled data; needs no stack
     #[command(subcommand)]
     Eval(crate::commands::eval::Eval),
+    /// Which engine searches a tenant; for operators with AWS credentials
+    #[command(subcommand)]
+    Index(crate::commands::index::Index),
     /// Sign in and keep the tokens; for stacks whose profile holds no password
     #[command(after_help = "\
 Examples:
@@ -159,6 +180,59 @@ pub struct JsonFlag {
     pub json: bool,
 }
 
+/// `ls`.
+#[derive(Args)]
+pub struct List {
+    /// Only documents with this tag
+    #[arg(long, value_parser = Tag::parse)]
+    pub tag: Option<Tag>,
+    /// One JSON document on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `edit`.
+#[derive(Args)]
+#[command(group(ArgGroup::new("changes").required(true).multiple(true).args([
+    "title", "tags", "add_tags", "remove_tags", "no_tags", "date", "no_date", "groups", "everybody",
+])))]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that can be typed")]
+pub struct Edit {
+    /// The document
+    #[arg(value_parser = DocumentId::parse)]
+    pub id: DocumentId,
+    /// What people call it
+    #[arg(long)]
+    pub title: Option<String>,
+    /// These tags, and no others
+    #[arg(long = "tag", value_delimiter = ',', value_parser = Tag::parse, value_name = "TAG,...", conflicts_with_all = ["add_tags", "remove_tags", "no_tags"])]
+    pub tags: Vec<Tag>,
+    /// These tags besides those that it has
+    #[arg(long = "add-tag", value_delimiter = ',', value_parser = Tag::parse, value_name = "TAG,...", conflicts_with = "no_tags")]
+    pub add_tags: Vec<Tag>,
+    /// Without these tags
+    #[arg(long = "remove-tag", value_delimiter = ',', value_parser = Tag::parse, value_name = "TAG,...", conflicts_with = "no_tags")]
+    pub remove_tags: Vec<Tag>,
+    /// Without any tag
+    #[arg(long)]
+    pub no_tags: bool,
+    /// The day that it speaks of or is valid from
+    #[arg(long, value_parser = parse_date, value_name = "YYYY-MM-DD", conflicts_with = "no_date")]
+    pub date: Option<Date>,
+    /// Without a date
+    #[arg(long)]
+    pub no_date: bool,
+    /// Only these access groups may see it
+    #[arg(long = "group", value_delimiter = ',', value_parser = Group::parse, value_name = "GROUP,...", conflicts_with = "everybody")]
+    pub groups: Vec<Group>,
+    /// Everybody of the tenant may see it
+    #[arg(long)]
+    pub everybody: bool,
+    /// One JSON document on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `show`.
 #[derive(Args)]
 pub struct One {
@@ -179,6 +253,15 @@ pub struct Upload {
     /// What people will call it (one file only); the file's own title or name otherwise
     #[arg(long)]
     pub title: Option<String>,
+    /// Labels to find them under
+    #[arg(long = "tag", value_delimiter = ',', value_parser = Tag::parse, value_name = "TAG,...")]
+    pub tags: Vec<Tag>,
+    /// The day that they speak of or are valid from
+    #[arg(long, value_parser = parse_date, value_name = "YYYY-MM-DD")]
+    pub date: Option<Date>,
+    /// Only these access groups may see them; everybody of the tenant otherwise
+    #[arg(long = "group", value_delimiter = ',', value_parser = Group::parse, value_name = "GROUP,...")]
+    pub groups: Vec<Group>,
     /// Wait until the documents can be searched; this is the default
     #[arg(long, overrides_with = "no_wait")]
     pub wait: bool,
@@ -233,6 +316,15 @@ pub struct Ask {
     /// Only from these documents
     #[arg(long, value_delimiter = ',', value_parser = DocumentId::parse, value_name = "ID,...")]
     pub documents: Vec<DocumentId>,
+    /// Only from documents with one of these tags
+    #[arg(long = "tag", value_delimiter = ',', value_parser = Tag::parse, value_name = "TAG,...")]
+    pub tags: Vec<Tag>,
+    /// Only from documents of this day and later
+    #[arg(long, value_parser = parse_date, value_name = "YYYY-MM-DD")]
+    pub from: Option<Date>,
+    /// Only from documents of this day and earlier
+    #[arg(long, value_parser = parse_date, value_name = "YYYY-MM-DD")]
+    pub to: Option<Date>,
     /// Go on with a conversation: the id that --json showed
     #[arg(long, value_parser = ConversationId::parse, value_name = "ID")]
     pub conversation: Option<ConversationId>,
@@ -342,6 +434,12 @@ mod tests {
             "show nonsense",
             "rm doc_1",
             "ask q --documents x",
+            "ask q --from yesterday",
+            "ask q --tag a/b",
+            "upload f --group access:icu",
+            "edit doc_00000000000000000000000000",
+            "edit doc_00000000000000000000000000 --tag a --add-tag b",
+            "edit doc_00000000000000000000000000 --group icu --everybody",
             "upload",
             "profile add dev",
             "open doc_00000000000000000000000000 --json -o f",

@@ -3,11 +3,13 @@
 use crate::profile::Profile;
 use crate::session::{Bearer, Session, bearer};
 use crate::transport::{Transport, TransportError, decode, host};
-use crate::wire::{Announced, Announcement, Answer, Document, DocumentPage, Link, Question};
+use crate::wire::{Announced, Announcement, Answer, Description, Document, DocumentPage, Link, Question};
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use domain::documents::attributes::Tag;
 use domain::ids::DocumentId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::fmt::Write as _;
 use std::io::{Read, copy};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use ureq::http::{Method, Request, Response, StatusCode};
@@ -54,12 +56,13 @@ impl Client {
         self.session().sign_out(&self.transport)
     }
 
-    /// All documents, page after page.
-    pub fn documents(&self) -> Result<Vec<Document>> {
+    /// All documents, or those with a tag, page after page.
+    pub fn documents(&self, tag: Option<&Tag>) -> Result<Vec<Document>> {
         let mut documents = Vec::new();
+        let tag = tag.map(|tag| format!("&tag={}", percent_encoded(tag.as_str()))).unwrap_or_default();
         let mut after = String::new();
         for _ in 0..LIST_PAGES_MAX {
-            let page: DocumentPage = self.get(&format!("/documents?limit={LIST_LIMIT}{after}"))?;
+            let page: DocumentPage = self.get(&format!("/documents?limit={LIST_LIMIT}{tag}{after}"))?;
             documents.extend(page.documents);
             match page.next {
                 None => return Ok(documents),
@@ -91,6 +94,11 @@ impl Client {
     /// Announces an upload.
     pub fn announce(&self, announcement: &Announcement<'_>) -> Result<Announced> {
         self.send(&Method::POST, "/documents", Some(announcement))
+    }
+
+    /// Says something else about a document.
+    pub fn describe(&self, id: &DocumentId, description: &Description<'_>) -> Result<Document> {
+        self.send(&Method::PATCH, &format!("/documents/{id}"), Some(description))
     }
 
     /// A link to the content.
@@ -174,6 +182,20 @@ impl Client {
             }
         })
     }
+}
+
+/// A value of a query.
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing into a string does not fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
 }
 
 /// The status of the problem that an error is, if it is one.

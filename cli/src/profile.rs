@@ -30,6 +30,9 @@ pub struct Profile {
     /// Only local stacks write one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
+    /// What else the stack is made of, by the names of its outputs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<String, String>,
     /// Others who can be asked for by `--as`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub people: BTreeMap<String, Person>,
@@ -198,6 +201,7 @@ mod tests {
             endpoint: None,
             username: None,
             password: None,
+            outputs: BTreeMap::new(),
             people: BTreeMap::new(),
         }
     }

@@ -9,6 +9,13 @@ pub struct Document {
     pub id: String,
     pub title: String,
     pub name: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub date: Option<String>,
+    /// Who may see it; empty if everybody of the tenant may.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
     pub status: Status,
@@ -84,6 +91,26 @@ pub struct Announcement<'a> {
     pub sha256: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub date: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<&'a str>,
+}
+
+/// What is to be said about a document; what is absent stays.
+#[derive(Debug, Default, Serialize)]
+#[expect(clippy::option_option, reason = "absent, null and a value are three things")]
+pub struct Description<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub date: Option<Option<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<String>>,
 }
 
 /// The answer to it.
@@ -115,9 +142,16 @@ pub struct Question<'a> {
 }
 
 /// What a question is limited to.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Filters<'a> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub documents: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
 }
 
 /// An answer, or a refusal.
@@ -128,6 +162,8 @@ pub struct Answer {
     pub refused: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<Notice>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable_documents: Vec<String>,
     pub conversation_id: String,
@@ -140,7 +176,24 @@ pub struct Answer {
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Sentence {
     pub text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub support: Option<Support>,
     pub citations: Vec<Citation>,
+}
+
+/// What the support check says of a sentence.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Support {
+    pub verdict: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What the question asks for that documents cannot give.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Notice {
+    pub reason: String,
+    pub message: String,
 }
 
 /// A place in a document.

@@ -64,6 +64,14 @@ fn data_key() -> Value {
     attribute("DataKey", "Arn")
 }
 
+/// A statement, or both branches of a conditional one.
+fn whatever_the_conditions(statement: &'static Value) -> Vec<&'static Value> {
+    match statement["Fn::If"].as_array() {
+        Some(branches) => branches[1..].iter().filter(|branch| branch.get("Effect").is_some()).collect(),
+        None => vec![statement],
+    }
+}
+
 /// Every statement of every policy, with where it is.
 fn statements() -> Vec<(String, &'static Value)> {
     let mut found = Vec::new();
@@ -73,8 +81,8 @@ fn statements() -> Vec<(String, &'static Value)> {
         match value {
             Value::Object(pairs) => {
                 if let Some(statement) = pairs.get("Statement") {
-                    found
-                        .extend(many(statement).into_iter().map(|s| (format!("{place} {}", s["Sid"].as_str().unwrap_or("")), s)));
+                    let all = many(statement).into_iter().flat_map(whatever_the_conditions);
+                    found.extend(all.map(|s| (format!("{place} {}", s["Sid"].as_str().unwrap_or("")), s)));
                 }
                 open.extend(pairs.values().map(|value| (place.clone(), value)));
             }
@@ -92,8 +100,12 @@ fn allowed_to(function: &str) -> Vec<&'static Value> {
     let policies = role["Properties"]["ManagedPolicyArns"].as_array().expect("managed policies");
     assert!(role["Properties"].get("Policies").is_none(), "{function}Role has policies beside its managed one");
     let mut statements = Vec::new();
-    for policy in policies {
-        let policy = resource(policy["Ref"].as_str().expect("a policy of this template"));
+    let attached = policies.iter().map(|policy| resource(policy["Ref"].as_str().expect("a policy of this template")));
+    // Policies may name their roles instead: those that a condition leaves out.
+    let names_it = |policy: &Value| many(&policy["Properties"]["Roles"]).contains(&&json!({ "Ref": format!("{function}Role") }));
+    let all = TEMPLATE["Resources"].as_object().expect("resources").values();
+    let attaching = all.filter(|policy| policy["Type"] == "AWS::IAM::ManagedPolicy" && names_it(policy));
+    for policy in attached.chain(attaching) {
         statements.extend(many(&policy["Properties"]["PolicyDocument"]["Statement"]));
     }
     assert!(statements.iter().all(|s| s["Effect"] == "Allow") && statements.len() >= 3, "{function}: {statements:?}");
@@ -188,7 +200,8 @@ fn every_bucket_and_queue_refuses_plain_http() {
         assert!(statements.iter().any(|s| refuses_plain_http(s, "sqs:*") && s["Resource"] == attribute(id, "Arn")), "{id}");
         for allowing in statements.iter().filter(|s| s["Effect"] == "Allow") {
             assert_eq!(allowing["Principal"], json!({ "Service": "events.amazonaws.com" }), "{id}");
-            assert_eq!(allowing["Condition"]["ArnEquals"]["aws:SourceArn"], attribute("ObjectRule", "Arn"), "{id}");
+            let rules = json!([attribute("ObjectRule", "Arn"), attribute("UpkeepRule", "Arn")]);
+            assert_eq!(allowing["Condition"]["ArnEquals"]["aws:SourceArn"], rules, "{id}");
         }
     }
 }
@@ -296,13 +309,47 @@ fn the_audit_table_can_be_appended_to_and_nothing_else_by_any_role() {
 #[test]
 fn the_chat_role_reads_the_index_and_nothing_of_the_documents() {
     assert_eq!(actions_on("Chat", "DocumentsBucket"), set(&[]));
-    assert_eq!(actions_on("Chat", "DocumentsTable"), set(&[]));
+    // Which engine serves a tenant, if the stack has a vector bucket; not one row of a document.
+    assert_eq!(actions_on("Chat", "DocumentsTable"), set(&["dynamodb:GetItem"]));
+    let rows = allowed_to("Chat").into_iter().find(|statement| statement["Sid"] == "ReadEngines").expect("a statement");
+    assert_eq!(rows["Condition"], json!({ "ForAllValues:StringEquals": { "dynamodb:LeadingKeys": ["TENANTS"] } }));
     assert_eq!(actions_on("Chat", "IndexBucket"), set(&["s3:GetObject", "s3:ListBucket"]));
 }
 
 #[test]
-fn the_documents_role_cannot_reach_the_index_and_the_indexer_role_cannot_change_documents() {
-    assert_eq!(actions_on("Documents", "IndexBucket"), set(&[]));
+fn a_stack_without_a_vector_bucket_makes_and_grants_nothing_of_one() {
+    assert_eq!(TEMPLATE["Parameters"]["ScaleOut"]["Default"], "off");
+    assert_eq!(TEMPLATE["Conditions"]["HasVectorBucket"], json!({ "Fn::Equals": [{ "Ref": "ScaleOut" }, "on"] }));
+    let all = TEMPLATE["Resources"].as_object().expect("resources").iter();
+    let mut conditional: Vec<&str> =
+        all.clone().filter(|(_, resource)| resource["Condition"] == "HasVectorBucket").map(|(id, _)| id.as_str()).collect();
+    conditional.sort_unstable();
+    assert_eq!(conditional, ["SearchVectorsPolicy", "VectorBucket", "WriteVectorsPolicy"]);
+    for (id, resource) in all.filter(|(id, _)| !conditional.contains(&id.as_str())) {
+        let text = resource.to_string();
+        assert!(!text.contains("s3vectors") || id == "DataKey", "{id} knows of vectors");
+        assert!(!text.contains("VectorBucket}"), "{id} names the vector bucket");
+    }
+    let key = &resource("DataKey")["Properties"]["KeyPolicy"]["Statement"];
+    let mut knowing = many(key).into_iter().filter(|statement| statement.to_string().contains("s3vectors"));
+    assert!(
+        knowing.all(|statement| statement["Fn::If"][0] == "HasVectorBucket" && statement["Fn::If"][2]["Ref"] == "AWS::NoValue")
+    );
+    assert_eq!(actions_on("Chat", "VectorBucket"), set(&["s3vectors:QueryVectors", "s3vectors:GetVectors"]));
+    for function in ["Documents", "Indexer"] {
+        let expected = set(&["s3vectors:PutVectors", "s3vectors:GetVectors", "s3vectors:DeleteVectors"]);
+        assert_eq!(actions_on(function, "VectorBucket"), expected, "{function}");
+    }
+    let encryption = &resource("VectorBucket")["Properties"]["EncryptionConfiguration"];
+    assert_eq!(encryption, &json!({ "SseType": "aws:kms", "KmsKeyArn": data_key() }));
+}
+
+#[test]
+fn the_documents_role_reaches_manifests_only_and_the_indexer_role_cannot_change_documents() {
+    assert_eq!(actions_on("Documents", "IndexBucket"), set(&["s3:GetObject", "s3:PutObject", "s3:ListBucket"]));
+    let objects = allowed_to("Documents").into_iter().flat_map(|s| many(&s["Resource"]));
+    let objects: Vec<&str> = objects.filter_map(|r| r["Fn::Sub"].as_str()).filter(|r| r.contains("IndexBucket}/")).collect();
+    assert_eq!(objects, ["arn:${AWS::Partition}:s3:::${IndexBucket}/index/*/manifest.json"], "no segment is in reach");
     assert_eq!(
         actions_on("Documents", "DocumentsBucket"),
         set(&["s3:PutObject", "s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObject"])
@@ -323,6 +370,7 @@ fn i9_no_statement_allows_all_actions_or_all_resources_but_for_named_exceptions(
         ("DataKey Alarms", "in a key policy `*` is this key; actions and source account are named"),
         ("DataKey Events", "in a key policy `*` is this key; the queue's own policy names the rule"),
         ("DataKey Logs", "in a key policy `*` is this key; the log groups are named in the condition"),
+        ("DataKey Vectors", "in a key policy `*` is this key; service, account and vector buckets are named"),
     ];
     let mut used = BTreeSet::new();
     for (place, statement) in statements() {

@@ -1,1 +1,5 @@
-//! Nothing here: the tests are in `it/`.
+//! What the whole-system tests of `it/` and the figures of `bench` both run: the same code, so that a figure counts what a
+//! test checks.
+
+pub mod runtime_api;
+pub mod schedules;

@@ -7,16 +7,22 @@ use crate::display::{Screen, answer};
 use crate::outcome::Outcome;
 use crate::wire::{Filters, Question};
 use anyhow::Result;
+use domain::documents::attributes::Tag;
 use domain::ids::{ConversationId, DocumentId};
 
 /// Asks.
 pub fn run(ask: &Ask, client: &Client, screen: &mut Screen) -> Result<Outcome> {
     let question = ask.words.join(" ");
-    let documents: Vec<&str> = ask.documents.iter().map(DocumentId::as_str).collect();
+    let filters = Filters {
+        documents: ask.documents.iter().map(DocumentId::as_str).collect(),
+        tags: ask.tags.iter().map(Tag::as_str).collect(),
+        from: ask.from.map(|day| day.to_string()),
+        to: ask.to.map(|day| day.to_string()),
+    };
     let question = Question {
         question: &question,
         conversation_id: ask.conversation.as_ref().map(ConversationId::as_str),
-        filters: (!documents.is_empty()).then_some(Filters { documents }),
+        filters: Some(filters).filter(|filters| *filters != Filters::default()),
     };
     // Whoever has to type a password must not have a bar turning over it.
     client.bearer()?;

@@ -1,5 +1,6 @@
-//! `ls`: all documents.
+//! `ls`: all documents, or those with a tag.
 
+use crate::args::List;
 use crate::client::Client;
 use crate::display::{Screen, document};
 use crate::outcome::Outcome;
@@ -8,13 +9,16 @@ use jiff::Timestamp;
 use serde_json::json;
 
 /// Newest first: what somebody just uploaded is what they look for.
-pub fn run(client: &Client, as_json: bool, screen: &mut Screen) -> Result<Outcome> {
-    let mut documents = client.documents()?;
+pub fn run(list: &List, client: &Client, screen: &mut Screen) -> Result<Outcome> {
+    let mut documents = client.documents(list.tag.as_ref())?;
     documents.sort_by(|a, b| b.updated_at.cmp(&a.updated_at).then_with(|| a.id.cmp(&b.id)));
-    if as_json {
+    if list.json {
         screen.json(&json!({ "documents": documents }))?;
     } else if documents.is_empty() {
-        screen.note("There are no documents yet: `clinchat upload FILE`.");
+        screen.note(match list.tag {
+            None => "There are no documents yet: `clinchat upload FILE`.",
+            Some(_) => "There are no documents with this tag.",
+        });
     } else {
         for line in document::table(&documents, screen.table_columns, screen.paint, Timestamp::now()) {
             screen.line(line)?;

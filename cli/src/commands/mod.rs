@@ -3,8 +3,10 @@
 mod ask;
 mod collect;
 mod completions;
+mod edit;
 pub mod eval;
 mod extract;
+pub mod index;
 mod list;
 mod login;
 mod open;
@@ -41,13 +43,15 @@ pub fn run(arguments: &Arguments, config: &Config, screen: &mut Screen) -> Resul
         Command::Reset => stack::run("reset", &[], config),
         Command::Status(flag) => status::run(&found()?, &client()?, flag.json, config, screen),
         Command::Upload(upload) => upload::run(upload, &client()?, screen),
-        Command::Ls(flag) => list::run(&client()?, flag.json, screen),
+        Command::Ls(list) => list::run(list, &client()?, screen),
         Command::Show(one) => show::run(one, &client()?, screen),
+        Command::Edit(edit) => edit::run(edit, &client()?, screen),
         Command::Open(open) => open::run(open, &client()?, screen),
         Command::Rm(remove) => remove::run(remove, &client()?, screen),
         Command::Ask(ask) => ask::run(ask, &client()?, screen),
         Command::Extract(extract) => extract::run(extract, screen),
-        Command::Eval(eval) => eval::run(eval, screen),
+        Command::Eval(eval) => eval::run(eval, config, screen),
+        Command::Index(index) => index::run(index, &found()?, screen),
         Command::Login { username } => login::sign_in(username.as_deref(), &client()?, screen),
         Command::Logout => login::sign_out(&client()?, screen),
         Command::Token => login::token(&client()?, screen),

@@ -52,9 +52,9 @@ pub fn list(places: &Places, chosen: &str, as_json: bool, screen: &mut Screen) -
 /// Adds one.
 pub fn add(add: &AddProfile, places: &Places, screen: &mut Screen) -> Result<Outcome> {
     let given = (add.api_url.clone(), add.client_id.clone(), add.region.clone());
-    let (api_url, client_id, region) = match (&add.from_outputs, given) {
+    let (api_url, client_id, region, outputs) = match (&add.from_outputs, given) {
         (Some(path), _) => from_outputs(&read(path)?)?,
-        (None, (Some(api_url), Some(client_id), Some(region))) => (api_url, client_id, region),
+        (None, (Some(api_url), Some(client_id), Some(region))) => (api_url, client_id, region, BTreeMap::new()),
         _ => anyhow::bail!("Name --api-url, --client-id and --region, or --from-outputs."),
     };
     let profile = Profile {
@@ -64,6 +64,7 @@ pub fn add(add: &AddProfile, places: &Places, screen: &mut Screen) -> Result<Out
         endpoint: None,
         username: add.username.clone(),
         password: None,
+        outputs,
         people: BTreeMap::new(),
     };
     let path = places.add(&add.name, &profile)?;
@@ -83,18 +84,23 @@ fn read(path: &Path) -> Result<Value> {
         .context("this is not JSON: use the output of `aws cloudformation describe-stacks --stack-name NAME`")
 }
 
-/// API, client and region of the first stack that has our outputs.
-fn from_outputs(described: &Value) -> Result<(String, String, String)> {
+/// The outputs that commands other than sign-in and questions need.
+const KEPT: [&str; 3] = ["DocumentsTable", "IndexBucket", "VectorBucket"];
+
+/// API, client, region and kept outputs of the first stack that has our outputs.
+fn from_outputs(described: &Value) -> Result<(String, String, String, BTreeMap<String, String>)> {
     let outputs = |stack: &Value| -> BTreeMap<String, String> {
         let pair = |output: &Value| Some((output["OutputKey"].as_str()?.to_owned(), output["OutputValue"].as_str()?.to_owned()));
         stack["Outputs"].as_array().map(|all| all.iter().filter_map(pair).collect()).unwrap_or_default()
     };
     let stacks = described["Stacks"].as_array().map(Vec::as_slice).unwrap_or_default();
     let of_stack = |stack: &Value| {
-        let outputs = outputs(stack);
+        let mut outputs = outputs(stack);
         // A user pool's id begins with its region.
         let region = outputs.get("UserPoolId")?.split_once('_')?.0.to_owned();
-        Some((outputs.get("ApiUrl")?.clone(), outputs.get("UserPoolClientId")?.clone(), region))
+        let (api_url, client_id) = (outputs.remove("ApiUrl")?, outputs.remove("UserPoolClientId")?);
+        outputs.retain(|name, _| KEPT.contains(&name.as_str()));
+        Some((api_url, client_id, region, outputs))
     };
     stacks.iter().find_map(of_stack).context("No stack in there has the outputs ApiUrl, UserPoolId and UserPoolClientId")
 }
@@ -110,10 +116,13 @@ mod tests {
             {"StackName": "another"},
             {"StackName": "clinchat-dev", "Outputs": [
                 output("ApiUrl", "https://a.example/v1"),
-                output("UserPoolId", "eu-north-1_AbC"), output("UserPoolClientId", "client"),
+                output("UserPoolId", "eu-north-1_AbC"), output("UserPoolClientId", "client"), output("IndexBucket", "index"),
+                output("AlertsTopic", "arn"),
             ]},
         ]});
         let expected = ("https://a.example/v1".to_owned(), "client".to_owned(), "eu-north-1".to_owned());
+        let kept = BTreeMap::from([("IndexBucket".to_owned(), "index".to_owned())]);
+        let expected = (expected.0, expected.1, expected.2, kept);
         assert_eq!(from_outputs(&described).unwrap(), expected);
         assert!(from_outputs(&json!({})).is_err());
     }

@@ -66,7 +66,7 @@ pub fn run(found: &Found, client: &Client, json: bool, config: &Config, screen: 
 fn look(client: &Client, report: &mut Report) -> Result<()> {
     report.signed_in = Some(client.bearer()?);
     let mut by_state = BTreeMap::new();
-    for document in client.documents()? {
+    for document in client.documents(None)? {
         *by_state.entry(document.status.0).or_insert(0) += 1;
     }
     report.reachable = true;

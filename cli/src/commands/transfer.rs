@@ -1,9 +1,11 @@
 //! One file on its way: digest, announcement, bytes.
 
+use crate::args::Upload;
 use crate::client::Client;
 use crate::display::progress::Bar;
 use crate::wire::{Announcement, Document};
 use anyhow::{Context, Result};
+use domain::documents::attributes::{Group, Tag};
 use domain::documents::index_object::reason_code;
 use domain::documents::pages::{Format, Reason};
 use sha2::{Digest, Sha256};
@@ -33,7 +35,7 @@ pub fn name_of(path: &Path) -> String {
 }
 
 /// Sends a file and returns the document as it was announced.
-pub fn send(path: &Path, title: Option<&str>, client: &Client, bar: &Bar) -> Result<Document> {
+pub fn send(path: &Path, upload: &Upload, client: &Client, bar: &Bar) -> Result<Document> {
     let name = name_of(path);
     if Format::from_name(&name).is_none() {
         return Err(Unfit(Reason::Unsupported).into());
@@ -46,7 +48,15 @@ pub fn send(path: &Path, title: Option<&str>, client: &Client, bar: &Bar) -> Res
     }
     bar.doing("reading");
     let sha256 = digest(&mut file).with_context(cannot)?;
-    let announced = client.announce(&Announcement { name: &name, size_bytes, sha256, title })?;
+    let announced = client.announce(&Announcement {
+        name: &name,
+        size_bytes,
+        sha256,
+        title: upload.title.as_deref(),
+        tags: upload.tags.iter().map(Tag::as_str).collect(),
+        date: upload.date.map(|date| date.to_string()),
+        groups: upload.groups.iter().map(Group::as_str).collect(),
+    })?;
     let file = File::open(path).with_context(cannot)?;
     // A file that has grown since is refused by its checksum, not cut off by its announced size.
     let mut counted = Counted { inner: file.take(size_bytes), done: 0, total: size_bytes, bar };

@@ -81,7 +81,7 @@ pub fn run(upload: &Upload, client: &Client, screen: &mut Screen) -> Result<Outc
         let (tell, told) = mpsc::channel();
         for _ in 0..SENDERS.min(files.len()) {
             let (tell, files, taken) = (tell.clone(), &files, &taken);
-            scope.spawn(move || work(files, upload.title.as_deref(), client, taken, &tell));
+            scope.spawn(move || work(files, upload, client, taken, &tell));
         }
         drop(tell);
         // When the run is over its end of `jobs` is gone, and with it the threads.
@@ -98,11 +98,11 @@ pub fn run(upload: &Upload, client: &Client, screen: &mut Screen) -> Result<Outc
 }
 
 /// A sender: takes jobs until there are no more.
-fn work(files: &[PathBuf], title: Option<&str>, client: &Client, taken: &Mutex<Receiver<(usize, Bar)>>, tell: &Sender<Sent>) {
+fn work(files: &[PathBuf], upload: &Upload, client: &Client, taken: &Mutex<Receiver<(usize, Bar)>>, tell: &Sender<Sent>) {
     loop {
         let job = taken.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((at, bar)) = job else { return };
-        let result = send(&files[at], title, client, &bar);
+        let result = send(&files[at], upload, client, &bar);
         if tell.send(Sent { at, bar, result }).is_err() {
             return;
         }

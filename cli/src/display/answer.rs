@@ -15,12 +15,23 @@ struct Source<'a> {
 pub fn print(answer: &Answer, screen: &mut Screen) -> Result<()> {
     let mut sources: Vec<Source<'_>> = Vec::new();
     let columns = screen.columns;
+    if let Some(notice) = &answer.notice {
+        for line in wrap(&one_line(&notice.message), columns, "", "") {
+            screen.line(screen.paint.strong(&line))?;
+        }
+        screen.line("")?;
+    }
     for sentence in &answer.answer {
         let mut marks: Vec<usize> = sentence.citations.iter().map(|citation| number(&mut sources, citation)).collect();
         marks.sort_unstable();
         marks.dedup();
         let marks = marks.into_iter().map(|mark| screen.paint.mark(&format!("[{mark}]"))).collect::<String>();
-        for line in wrap(&format!("{} {marks}", one_line(&sentence.text)), columns, "", "") {
+        let doubt =
+            sentence.support.as_ref().filter(|support| support.verdict == "unsupported").map_or_else(String::new, |support| {
+                let reason = support.reason.as_deref().map_or_else(String::new, |reason| format!(": {}", one_line(reason)));
+                format!(" {}", screen.paint.bad(&format!("(not supported by its sources{reason})")))
+            });
+        for line in wrap(&format!("{} {marks}{doubt}", one_line(&sentence.text)), columns, "", "") {
             screen.line(line)?;
         }
     }
@@ -133,6 +144,22 @@ Sources
     “do not wait”
     doc_0123456789abcdefghjkmnpqrs
 "
+        );
+    }
+
+    #[test]
+    fn a_notice_comes_first_and_a_sentence_without_support_is_marked() {
+        let answer = json!({
+            "notice": {"reason": "advice", "message": "ClinChat does not advise on a patient."},
+            "answer": [{"text": "Stop it 9 days before.", "support": {"verdict": "unsupported", "reason": "number"},
+                        "citations": [citation(3, "Stop it 5 days before.")]}],
+        });
+        let printed = printed(&answer);
+        assert!(
+            printed.starts_with(
+                "ClinChat does not advise on a patient.\n\nStop it 9 days before. [1] (not supported by its sources: number)\n"
+            ),
+            "{printed}"
         );
     }
 

@@ -53,6 +53,11 @@ pub fn table(documents: &[Document], columns: Option<usize>, paint: Paint, now: 
     render(&head, &documents.iter().map(row).collect::<Vec<_>>(), columns, paint)
 }
 
+/// A list in one line; nothing if it is empty.
+fn joined(labels: &[String]) -> Option<String> {
+    (!labels.is_empty()).then(|| one_line(&labels.join(", ")))
+}
+
 /// The card of `show`.
 pub fn card(document: &Document, screen: &mut Screen, now: Timestamp) -> Result<()> {
     let paint = screen.paint;
@@ -66,6 +71,9 @@ pub fn card(document: &Document, screen: &mut Screen, now: Timestamp) -> Result<
         ("reason", document.reason.as_deref().map(one_line)),
         ("advice", document.advice.as_deref().map(one_line)),
         ("format", document.format.as_deref().map(one_line)),
+        ("tags", joined(&document.tags)),
+        ("date", document.date.as_deref().map(one_line)),
+        ("only for", joined(&document.groups)),
         ("pages", document.pages.map(|n| n.to_string())),
         ("passages", document.chunks.map(|n| n.to_string())),
         ("size", document.size_bytes.map(size)),
@@ -125,7 +133,7 @@ doc_0123456789abcdefghjkmnpqrs  Sepsis    awaiting upload                       
     fn the_card_shows_what_is_known() {
         let (mut screen, out, _) = testing::screen();
         let failed = json!({"status": "failed", "reason": "encrypted", "advice": "Remove the password.",
-            "version": "v2", "searchable_version": "v1"});
+            "version": "v2", "searchable_version": "v1", "tags": ["draft", "ward 3"], "date": "2026-03-01", "groups": ["icu"]});
         card(&document(&failed), &mut screen, now()).unwrap();
         assert_eq!(
             out.text(),
@@ -137,6 +145,9 @@ Sepsis
   reason       encrypted
   advice       Remove the password.
   format       pdf
+  tags         draft, ward 3
+  date         2026-03-01
+  only for     icu
   version      v2
   answers cite version v1
   created      2026-11-22T11:00:00Z (age 1 h)

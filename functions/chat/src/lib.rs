@@ -8,19 +8,21 @@ pub use config::Config;
 
 use api::{Kind, Problem};
 use domain::audit::AuditLog;
-use domain::chat::extractive::{CANDIDATES, ExtractiveModel};
-use domain::chat::{Answer, AnswerQuestion, AnswerQuestionError, ChatModel};
-use domain::ids::{IdSource, TenantId};
+use domain::chat::extractive::ExtractiveModel;
+use domain::chat::support::SupportChecker;
+use domain::chat::{Answer, AnswerQuestion, AnswerQuestionError, ChatModel, SupportPolicy};
+use domain::ids::{DocumentId, IdSource, TenantId};
 use domain::retrieval::{ChunkIndex, Embedder};
 use embed::{LoadModelError, MiniLm};
-use index::SegmentIndex;
+use index::{ManifestCatalogue, SegmentIndex};
 use lambda_http::{Body, Request, Response};
 use objects::Bucket;
 use runtime::ids::SystemIds;
-use runtime::telemetry::{Invocation, Unit};
+use runtime::telemetry::{self, Invocation, Unit};
 use std::sync::Arc;
 use std::time::Duration;
-use store::AuditTable;
+use store::{AuditTable, EngineRows};
+use vectors::{TieredIndex, VectorBucket, VectorIndex};
 
 /// The most that priming may take of the ten seconds that the platform gives to start.
 const PRIME: Duration = Duration::from_secs(3);
@@ -33,6 +35,12 @@ pub struct Chat {
     pub embedder: Arc<dyn Embedder>,
     /// Writes the answer.
     pub model: Box<dyn ChatModel>,
+    /// Writes it where the model fails or nothing that it wrote is supported; none if the model is this one already.
+    pub fallback: Option<Box<dyn ChatModel>>,
+    /// Checks every sentence.
+    pub checker: SupportChecker,
+    /// What happens to sentences without support.
+    pub policy: SupportPolicy,
     /// The audit trail.
     pub audit: Box<dyn AuditLog>,
     /// New ids.
@@ -45,9 +53,12 @@ impl Chat {
         let embedder = Arc::new(MiniLm::load(&config.model_path)?);
         let bucket = Arc::new(Bucket::new(sdk, config.index_bucket.clone()));
         Ok(Self {
-            index: Box::new(SegmentIndex::new(bucket, embed::MODEL_ID.to_owned())),
-            embedder: embedder.clone(),
-            model: Box::new(ExtractiveModel::new(embedder, CANDIDATES)),
+            index: search(config, sdk, bucket),
+            embedder,
+            model: Box::new(ExtractiveModel::default()),
+            fallback: None,
+            checker: SupportChecker::default(),
+            policy: config.support_policy,
             audit: Box::new(AuditTable::new(sdk, config.audit_table.clone())),
             ids: Box::new(SystemIds),
         })
@@ -62,6 +73,17 @@ impl Chat {
     }
 }
 
+/// Searches segments; where the stack has a vector bucket, each tenant where the registry says.
+fn search(config: &Config, sdk: &aws_types::SdkConfig, bucket: Arc<Bucket>) -> Box<dyn ChunkIndex> {
+    let model = embed::MODEL_ID.to_owned();
+    let segments = Box::new(SegmentIndex::new(bucket.clone(), model.clone()));
+    let Some((vector_bucket, table)) = &config.scale_out else { return segments };
+    let catalogue = Arc::new(ManifestCatalogue::new(bucket.clone(), model.clone()));
+    let vectors = VectorIndex::new(Arc::new(VectorBucket::new(sdk, vector_bucket.clone(), model)), catalogue, bucket);
+    let engines = Arc::new(EngineRows::new(sdk, table.clone()));
+    Box::new(TieredIndex::new(segments, Box::new(vectors), engines, runtime::ids::now))
+}
+
 /// Answers one request. Every outcome is a response.
 pub async fn handle(app: &Chat, request: &Request) -> Response<Body> {
     let id = api::request_id(request);
@@ -70,6 +92,12 @@ pub async fn handle(app: &Chat, request: &Request) -> Response<Body> {
         Ok(answer) => {
             invocation.metric("Passages", Unit::Count, answer.passages as f64);
             invocation.metric("Sentences", Unit::Count, answer.sentences.len() as f64);
+            invocation.metric("UnsupportedSentences", Unit::Count, answer.unsupported as f64);
+            if !answer.unreadable.is_empty() {
+                let documents: Vec<&str> = answer.unreadable.iter().map(DocumentId::as_str).collect();
+                tracing::error!(request_id = id.as_str(), documents = documents.join(" "), "cannot be read and was left out");
+                telemetry::alert("chat", "UnreadableDocuments", documents.len() as f64);
+            }
             let outcome = answer.refusal.map_or("answered", domain::chat::Refusal::as_str);
             (outcome, api::json(200, &response::AnswerBody::new(&answer, id.as_str())))
         }
@@ -90,6 +118,9 @@ async fn ask(app: &Chat, request: &Request) -> Result<Answer, Problem> {
         index: app.index.as_ref(),
         embedder: app.embedder.as_ref(),
         model: app.model.as_ref(),
+        fallback: app.fallback.as_deref(),
+        checker: &app.checker,
+        policy: app.policy,
         audit: app.audit.as_ref(),
         ids: app.ids.as_ref(),
     };

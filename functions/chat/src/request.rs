@@ -2,6 +2,7 @@
 
 use api::{Kind, Problem};
 use domain::chat::Question;
+use domain::documents::attributes::{Attributes, ParseAttributesError, parse_date};
 use domain::ids::{ConversationId, DocumentId, IdSource};
 use domain::retrieval::Filter;
 use jiff::Timestamp;
@@ -11,7 +12,8 @@ use serde::Deserialize;
 /// More documents than this in a filter is a mistake: a filter names a few, a tenant has thousands.
 const FILTER_DOCUMENTS_MAX: usize = 100;
 
-const SHAPE: &str = "{\"question\": text, \"conversation_id\"?: id, \"filters\"?: {\"documents\": [document ids]}}";
+const SHAPE: &str = "{\"question\": text, \"conversation_id\"?: id, \"filters\"?: {\"documents\"?: [document ids], \"tags\"?: [texts], \
+                     \"from\"?: \"YYYY-MM-DD\", \"to\"?: \"YYYY-MM-DD\"}}";
 
 /// Wire form.
 #[derive(Deserialize)]
@@ -28,6 +30,20 @@ struct QuestionBody {
 struct FiltersBody {
     #[serde(default)]
     documents: Vec<String>,
+    #[serde(default)]
+    tags: Vec<String>,
+    from: Option<String>,
+    to: Option<String>,
+}
+
+impl FiltersBody {
+    /// Tags and dates; the documents are checked where ids are.
+    fn read(&self) -> Result<Filter, ParseAttributesError> {
+        let day = |text: &Option<String>| text.as_deref().map(parse_date).transpose();
+        let tags = Attributes::tags(&self.tags)?;
+        let filter = Filter { documents: Vec::new(), tags, from: day(&self.from)?, to: day(&self.to)? };
+        filter.check().map(|()| filter)
+    }
 }
 
 /// Reads the question of a request.
@@ -42,6 +58,7 @@ pub fn question(request: &Request, ids: &dyn IdSource, now: Timestamp) -> Result
     }
     let documents = body.filters.documents.iter().map(|id| DocumentId::parse(id));
     let documents = documents.collect::<Result<_, _>>().map_err(|error| Problem::new(Kind::BadParameter, error.to_string()))?;
-    Question::new(&body.question, conversation, Filter { documents })
+    let filter = body.filters.read().map_err(|error| Problem::new(Kind::BadParameter, error.to_string()))?;
+    Question::new(&body.question, conversation, Filter { documents, ..filter })
         .map_err(|error| Problem::new(Kind::BadQuestion, error.to_string()))
 }

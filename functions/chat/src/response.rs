@@ -1,5 +1,6 @@
-//! An answer to `{answer: [{text, citations}], refused, refusal?, conversation_id, model, usage, trace_id}`.
+//! An answer to `{answer: [{text, support, citations}], refused, refusal?, notice?, conversation_id, model, usage, trace_id}`.
 
+use domain::chat::support::{Support, Unsupported};
 use domain::chat::{Answer, Citation};
 use serde::Serialize;
 
@@ -10,6 +11,9 @@ pub struct AnswerBody<'a> {
     refused: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     refusal: Option<RefusalBody<'a>>,
+    /// What the question asks for that documents cannot give; the passages are shown all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<NoticeBody>,
     /// Documents that could not be read while searching; the answer is from the others.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unreadable_documents: Vec<&'a str>,
@@ -22,6 +26,7 @@ pub struct AnswerBody<'a> {
 #[derive(Serialize)]
 struct SentenceBody<'a> {
     text: &'a str,
+    support: SupportBody,
     citations: Vec<CitationBody<'a>>,
 }
 
@@ -47,9 +52,35 @@ struct RefusalBody<'a> {
     nearest: Vec<CitationBody<'a>>,
 }
 
+/// `quoted` word for word, `reworded` with every claim found, or `unsupported` with what was not found.
+#[derive(Serialize)]
+struct SupportBody {
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+impl From<Result<Support, Unsupported>> for SupportBody {
+    fn from(support: Result<Support, Unsupported>) -> Self {
+        match support {
+            Ok(Support::Quoted) => Self { verdict: "quoted", reason: None },
+            Ok(Support::Reworded) => Self { verdict: "reworded", reason: None },
+            Err(unsupported) => Self { verdict: "unsupported", reason: Some(unsupported.as_str()) },
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct NoticeBody {
+    reason: &'static str,
+    message: &'static str,
+}
+
 #[derive(Serialize)]
 struct UsageBody {
     passages: usize,
+    /// Sentences that a model proposed and that their citations do not support.
+    unsupported_sentences: usize,
     input_tokens: u32,
     output_tokens: u32,
 }
@@ -75,6 +106,7 @@ impl<'a> AnswerBody<'a> {
     pub fn new(answer: &'a Answer, trace_id: &'a str) -> Self {
         let sentence = |s: &'a domain::chat::Sentence| SentenceBody {
             text: &s.text,
+            support: s.support.into(),
             citations: s.citations.iter().map(CitationBody::from).collect(),
         };
         Self {
@@ -85,10 +117,16 @@ impl<'a> AnswerBody<'a> {
                 message: refusal.message(),
                 nearest: answer.nearest.iter().map(CitationBody::from).collect(),
             }),
+            notice: answer.notice.map(|notice| NoticeBody { reason: notice.as_str(), message: notice.message() }),
             unreadable_documents: answer.unreadable.iter().map(domain::ids::DocumentId::as_str).collect(),
             conversation_id: answer.conversation.as_str(),
             model: &answer.model,
-            usage: UsageBody { passages: answer.passages, input_tokens: answer.usage.input, output_tokens: answer.usage.output },
+            usage: UsageBody {
+                passages: answer.passages,
+                unsupported_sentences: answer.unsupported,
+                input_tokens: answer.usage.input,
+                output_tokens: answer.usage.output,
+            },
             trace_id,
         }
     }

@@ -11,6 +11,10 @@ pub struct Config {
     pub documents_table: String,
     /// `DOCUMENTS_BUCKET`
     pub documents_bucket: String,
+    /// `INDEX_BUCKET`
+    pub index_bucket: String,
+    /// `VECTOR_BUCKET`, if the stack has one.
+    pub vector_bucket: Option<String>,
     /// `UPLOAD_LINK_SECONDS`, an hour by default.
     pub upload_link_s: u32,
     /// `UPLOAD_BYTES_MAX`, 50 MiB by default.
@@ -27,6 +31,8 @@ impl Config {
             audit_table: env.required("AUDIT_TABLE"),
             documents_table: env.required("DOCUMENTS_TABLE"),
             documents_bucket: env.required("DOCUMENTS_BUCKET"),
+            index_bucket: env.required("INDEX_BUCKET"),
+            vector_bucket: env.optional("VECTOR_BUCKET", str::parse),
             upload_link_s: env.or("UPLOAD_LINK_SECONDS", 3_600),
             upload_bytes_max: env.or("UPLOAD_BYTES_MAX", 50 << 20),
             log_level: env.or("LOG_LEVEL", "info".into()),

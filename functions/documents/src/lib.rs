@@ -1,4 +1,4 @@
-//! The documents API: upload link, list, status, content link, delete.
+//! The documents API: upload link, list, status, content link, description, delete.
 
 mod config;
 mod request;
@@ -13,11 +13,15 @@ use domain::documents::manage::{ManageDocuments, ManageDocumentsError};
 use domain::documents::registry::DocumentRegistry;
 use domain::ids::IdSource;
 use domain::objects::{LinkSigner, ObjectWriter};
+use domain::retrieval::IndexWriter;
+use index::{ManifestCatalogue, SegmentWriter};
 use lambda_http::{Body, Request, Response};
 use objects::Bucket;
 use runtime::ids::SystemIds;
 use runtime::telemetry::Invocation;
-use store::{AuditTable, DocumentsTable};
+use std::sync::Arc;
+use store::{AuditTable, DocumentsTable, EngineRows};
+use vectors::{TieredWriter, VectorBucket};
 
 /// What the function holds between invocations.
 pub struct Documents {
@@ -27,6 +31,8 @@ pub struct Documents {
     pub links: Box<dyn LinkSigner>,
     /// Removes objects.
     pub objects: Box<dyn ObjectWriter>,
+    /// What searches see of a document.
+    pub index: Box<dyn IndexWriter>,
     /// The audit trail.
     pub audit: Box<dyn AuditLog>,
     /// New ids.
@@ -41,16 +47,28 @@ impl Documents {
     /// The function on AWS.
     pub fn connect(config: &Config, sdk: &aws_types::SdkConfig) -> Self {
         let bucket = Bucket::new(sdk, config.documents_bucket.clone());
+        let index = Arc::new(Bucket::new(sdk, config.index_bucket.clone()));
         Self {
             registry: Box::new(DocumentsTable::new(sdk, config.documents_table.clone())),
             links: Box::new(bucket.clone()),
             objects: Box::new(bucket),
+            index: writer(config, sdk, index),
             audit: Box::new(AuditTable::new(sdk, config.audit_table.clone())),
             ids: Box::new(SystemIds),
             upload_bytes_max: config.upload_bytes_max,
             upload_link_s: config.upload_link_s,
         }
     }
+}
+
+/// Writes segments; where the stack has a vector bucket, the vectors of the tenants that the registry names as well.
+fn writer(config: &Config, sdk: &aws_types::SdkConfig, index: Arc<Bucket>) -> Box<dyn IndexWriter> {
+    let model = embed::MODEL_ID.to_owned();
+    let segments = Box::new(SegmentWriter::new(index.clone(), model.clone()));
+    let Some(bucket) = &config.vector_bucket else { return segments };
+    let vectors = Arc::new(VectorBucket::new(sdk, bucket.clone(), model.clone()));
+    let engines = Arc::new(EngineRows::new(sdk, config.documents_table.clone()));
+    Box::new(TieredWriter::new(segments, vectors, Arc::new(ManifestCatalogue::new(index, model)), engines))
 }
 
 /// Answers one request. Every outcome is a response.
@@ -71,6 +89,7 @@ async fn answer(app: &Documents, request: &Request) -> Result<(&'static str, Res
         registry: app.registry.as_ref(),
         links: app.links.as_ref(),
         objects: app.objects.as_ref(),
+        index: app.index.as_ref(),
         audit: app.audit.as_ref(),
         ids: app.ids.as_ref(),
         size_bytes_max: app.upload_bytes_max,
@@ -85,7 +104,8 @@ async fn answer(app: &Documents, request: &Request) -> Result<(&'static str, Res
         }
         ("GET", "/documents") => {
             let (after, limit) = request::page(request)?;
-            let page = use_case.list(&context, after.as_ref(), limit).await.map_err(refused)?;
+            let tag = request::tag(request)?;
+            let page = use_case.list(&context, tag.as_ref(), after.as_ref(), limit).await.map_err(refused)?;
             ("listed", api::json(200, &response::page(&page, context.now)))
         }
         ("GET", "/documents/{id}") => {
@@ -95,6 +115,11 @@ async fn answer(app: &Documents, request: &Request) -> Result<(&'static str, Res
         ("GET", "/documents/{id}/content") => {
             let (link, expires_s) = use_case.content(&context, &request::document_id(request)?).await.map_err(refused)?;
             ("linked", api::json(200, &response::content(&link, expires_s)))
+        }
+        ("PATCH", "/documents/{id}") => {
+            let (id, description) = (request::document_id(request)?, request::description(request)?);
+            let document = use_case.describe(&context, &id, &description).await.map_err(refused)?;
+            ("described", api::json(200, &response::document(&document, context.now)))
         }
         ("DELETE", "/documents/{id}") => {
             let document = use_case.delete(&context, &request::document_id(request)?).await.map_err(refused)?;

@@ -1,16 +1,19 @@
-//! What a caller sends: an announcement, a page of a list, a document's id.
+//! What a caller sends: an announcement, a description, a page of a list, a document's id.
 
 use api::{Kind, Problem};
-use domain::documents::manage::{Announcement, LIST_LIMIT_MAX};
+use domain::documents::attributes::{Attributes, ParseAttributesError, Tag, parse_date};
+use domain::documents::manage::{Announcement, Description, LIST_LIMIT_MAX};
 use domain::ids::DocumentId;
 use lambda_http::Request;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 /// Rows per page where the caller names no number.
 const LIST_LIMIT: u32 = 50;
 
-const SHAPE: &str =
-    "{\"name\": file name, \"size_bytes\": number, \"sha256\": 64 hexadecimal digits, \"title\"?: text, \"media_type\"?: text}";
+const SHAPE: &str = "{\"name\": file name, \"size_bytes\": number, \"sha256\": 64 hexadecimal digits, \"title\"?: text, \"media_type\"?: text, \
+     \"tags\"?: [texts], \"date\"?: \"YYYY-MM-DD\", \"groups\"?: [names]}";
+
+const DESCRIPTION_SHAPE: &str = "{\"title\"?: text, \"tags\"?: [texts], \"date\"?: \"YYYY-MM-DD\" or null, \"groups\"?: [names]}";
 
 /// Wire form.
 #[derive(Deserialize)]
@@ -21,6 +24,33 @@ struct AnnouncementBody {
     sha256: String,
     title: Option<String>,
     media_type: Option<String>,
+    #[serde(default)]
+    tags: Vec<String>,
+    date: Option<String>,
+    #[serde(default)]
+    groups: Vec<String>,
+}
+
+/// Wire form. What is absent stays; a date of `null` is taken away.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::option_option, reason = "absent, null and a value are three things")]
+struct DescriptionBody {
+    title: Option<String>,
+    tags: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "present")]
+    date: Option<Option<String>>,
+    groups: Option<Vec<String>>,
+}
+
+/// Tells a field that is `null` from one that is absent.
+#[expect(clippy::option_option, reason = "absent, null and a value are three things")]
+fn present<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(field).map(Some)
+}
+
+fn bad(error: ParseAttributesError) -> Problem {
+    Problem::new(Kind::BadDocument, error.to_string())
 }
 
 /// Reads an announcement.
@@ -28,7 +58,38 @@ pub fn announcement(request: &Request) -> Result<Announcement, Problem> {
     let body: AnnouncementBody = api::decode(request, SHAPE)?;
     let sha256 = hexadecimal(&body.sha256)
         .ok_or_else(|| Problem::new(Kind::BadDocument, "sha256 must be the 64 hexadecimal digits of the file's SHA-256."))?;
-    Ok(Announcement { name: body.name, title: body.title, size_bytes: body.size_bytes, sha256, media_type: body.media_type })
+    Ok(Announcement {
+        tags: Attributes::tags(&body.tags).map_err(bad)?,
+        date: body.date.as_deref().map(parse_date).transpose().map_err(bad)?,
+        groups: Attributes::groups(&body.groups).map_err(bad)?,
+        name: body.name,
+        title: body.title,
+        size_bytes: body.size_bytes,
+        sha256,
+        media_type: body.media_type,
+    })
+}
+
+/// Reads a description.
+pub fn description(request: &Request) -> Result<Description, Problem> {
+    let body: DescriptionBody = api::decode(request, DESCRIPTION_SHAPE)?;
+    let date = body.date.map(|date| date.as_deref().map(parse_date).transpose()).transpose().map_err(bad)?;
+    let description = Description {
+        title: body.title,
+        tags: body.tags.map(|tags| Attributes::tags(&tags)).transpose().map_err(bad)?,
+        date,
+        groups: body.groups.map(|groups| Attributes::groups(&groups)).transpose().map_err(bad)?,
+    };
+    if description == Description::default() {
+        return Err(Problem::new(Kind::BadDocument, "Name at least one of title, tags, date and groups."));
+    }
+    Ok(description)
+}
+
+/// Reads `?tag=`.
+pub fn tag(request: &Request) -> Result<Option<Tag>, Problem> {
+    let tag = api::query_parameter(request, "tag").map(|tag| Tag::parse(&tag)).transpose();
+    tag.map_err(|error| Problem::new(Kind::BadParameter, error.to_string()))
 }
 
 /// Reads `?after=` and `?limit=`.

@@ -1,13 +1,15 @@
 //! Documents as callers see them. The state is the one of now, not the one last written.
 
+use domain::documents::attributes::{Group, Tag};
 use domain::documents::index_object::reason_code;
 use domain::documents::manage::Announced;
 use domain::documents::pages::Format;
 use domain::documents::registry::{Document, DocumentPage, Progress};
 use domain::objects::Link;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Wire form of a document.
 #[derive(Serialize)]
@@ -15,6 +17,13 @@ pub struct DocumentBody<'a> {
     id: &'a str,
     title: &'a str,
     name: &'a str,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    tags: &'a BTreeSet<Tag>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    date: Option<Date>,
+    /// Who may see it; absent if everybody of the tenant may.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    groups: &'a BTreeSet<Group>,
     #[serde(skip_serializing_if = "Option::is_none")]
     format: Option<Format>,
     status: &'static str,
@@ -74,6 +83,9 @@ pub fn document(document: &Document, now: Timestamp) -> DocumentBody<'_> {
         id: document.id.as_str(),
         title: &document.title,
         name: domain::documents::index_object::file_name(&document.key),
+        tags: &document.attributes.tags,
+        date: document.attributes.date,
+        groups: &document.attributes.groups,
         format: document.format,
         status: status.as_str(),
         reason: reason.map(reason_code),

@@ -15,6 +15,8 @@ pub struct Config {
     pub documents_bucket: String,
     /// `INDEX_BUCKET`
     pub index_bucket: String,
+    /// `VECTOR_BUCKET`, if the stack has one.
+    pub vector_bucket: Option<String>,
     /// `DEFAULT_TENANT`, optional: whose documents the keys outside `tenants/<tenant>/` are.
     pub default_tenant: Option<TenantId>,
     /// `CLAIM_SECONDS`: the function's timeout.
@@ -36,6 +38,7 @@ impl Config {
             documents_table: env.required("DOCUMENTS_TABLE"),
             documents_bucket: env.required("DOCUMENTS_BUCKET"),
             index_bucket: env.required("INDEX_BUCKET"),
+            vector_bucket: env.optional("VECTOR_BUCKET", str::parse),
             default_tenant: env.optional("DEFAULT_TENANT", TenantId::parse),
             claim_s: env.required("CLAIM_SECONDS"),
             upload_bytes_max: env.or("UPLOAD_BYTES_MAX", 50 << 20),

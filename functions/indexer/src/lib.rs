@@ -10,21 +10,28 @@ pub use extractor::ChildExtractor;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use domain::audit::AuditLog;
-use domain::documents::index_object::{Bounds, Extractor, IndexObject, Indexed, reason_code};
+use domain::documents::index_object::{
+    Bounds, Extractor, IndexObject, IndexObjectError, Indexed, ObjectEvent, reason_code, tenant_of_key,
+};
+use domain::documents::keep_index::KeepIndex;
 use domain::documents::registry::IndexingRegistry;
-use domain::ids::IdSource;
+use domain::fault::PortError;
+use domain::ids::{IdSource, RequestId};
 use domain::objects::ObjectReader;
-use domain::retrieval::{Embedder, IndexWriter};
+use domain::retrieval::{Embedder, IndexUpkeep, IndexWriter};
 use embed::{LoadModelError, MiniLm};
-use index::SegmentWriter;
+use event::Event;
+use index::{ManifestCatalogue, SegmentWriter};
+use jiff::SignedDuration;
 use lambda_runtime::Error;
 use objects::Bucket;
 use runtime::batch::BatchOutcome;
 use runtime::ids::{SystemIds, now};
 use runtime::telemetry::{Invocation, Unit};
 use std::sync::Arc;
-use store::{AuditTable, DocumentsTable};
+use store::{AuditTable, DocumentsTable, EngineRows};
 use tracing::Instrument as _;
+use vectors::{TieredWriter, VectorBucket};
 
 /// What the function holds between invocations.
 pub struct Indexer {
@@ -38,6 +45,8 @@ pub struct Indexer {
     pub embedder: Box<dyn Embedder>,
     /// The index.
     pub index: Box<dyn IndexWriter>,
+    /// The index's upkeep.
+    pub upkeep: Box<dyn IndexUpkeep>,
     /// The audit trail.
     pub audit: Box<dyn AuditLog>,
     /// New ids.
@@ -55,7 +64,8 @@ impl Indexer {
             objects: Box::new(Bucket::new(sdk, config.documents_bucket.clone())),
             extractor: Box::new(ChildExtractor),
             embedder: Box::new(MiniLm::load(&config.model_path)?),
-            index: Box::new(SegmentWriter::new(index, embed::MODEL_ID.to_owned())),
+            index: writer(config, sdk, index.clone()),
+            upkeep: Box::new(SegmentWriter::new(index, embed::MODEL_ID.to_owned())),
             audit: Box::new(AuditTable::new(sdk, config.audit_table.clone())),
             ids: Box::new(SystemIds),
             bounds: Bounds {
@@ -64,6 +74,72 @@ impl Indexer {
                 default_tenant: config.default_tenant.clone(),
             },
         })
+    }
+}
+
+/// Writes segments; where the stack has a vector bucket, the vectors of the tenants that the registry names as well.
+fn writer(config: &Config, sdk: &aws_types::SdkConfig, index: Arc<Bucket>) -> Box<dyn IndexWriter> {
+    let model = embed::MODEL_ID.to_owned();
+    let segments = Box::new(SegmentWriter::new(index.clone(), model.clone()));
+    let Some(bucket) = &config.vector_bucket else { return segments };
+    let vectors = Arc::new(VectorBucket::new(sdk, bucket.clone(), model.clone()));
+    let engines = Arc::new(EngineRows::new(sdk, config.documents_table.clone()));
+    Box::new(TieredWriter::new(segments, vectors, Arc::new(ManifestCatalogue::new(index, model)), engines))
+}
+
+impl Indexer {
+    /// Works on one event; an error means that it has to come again.
+    pub async fn work(&self, event: &ObjectEvent) -> Result<Indexed, IndexObjectError> {
+        let use_case = IndexObject {
+            registry: self.registry.as_ref(),
+            objects: self.objects.as_ref(),
+            extractor: self.extractor.as_ref(),
+            embedder: self.embedder.as_ref(),
+            index: self.index.as_ref(),
+            audit: self.audit.as_ref(),
+            ids: self.ids.as_ref(),
+            clock: &now,
+            bounds: &self.bounds,
+        };
+        let indexed = use_case.run(event).await?;
+        // The event is done; whether there are few objects or many matters to nobody but the next cold start.
+        if let Some(tenant) = tenant_of_key(&event.key, self.bounds.default_tenant.as_ref())
+            && let Err(error) = self.index.compact(&tenant).await
+        {
+            tracing::warn!(%error, detail = ?error, "not put together; the next event tries again");
+        }
+        Ok(indexed)
+    }
+}
+
+/// What the upkeep did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Upkept {
+    /// Objects that nobody pointed at.
+    pub swept: usize,
+    /// Documents that were indexed anew.
+    pub reindexed: usize,
+    /// Documents that are still out of search: too little time, or another invocation has them in hand.
+    pub left: usize,
+}
+
+impl Indexer {
+    /// Sweeps, and indexes anew what a new model or format has put out of search, as far as there is time. Several at once
+    /// share the work: each takes what no other has claimed.
+    pub async fn keep(&self, id: &str) -> Result<Upkept, PortError> {
+        let begun = now();
+        let upkeep = KeepIndex { index: self.upkeep.as_ref(), registry: self.registry.as_ref() };
+        let mut done = Upkept { swept: upkeep.sweep(begun).await?, ..Upkept::default() };
+        let half_time = begun + SignedDuration::from_secs(i64::from(self.bounds.claim_s / 2));
+        for event in upkeep.outdated(&RequestId::new(id)).await? {
+            // What is begun by then is finished: no document takes longer than the other half.
+            let has_time = now() <= half_time || done.reindexed == 0;
+            match if has_time { self.work(&event).await.ok() } else { None } {
+                Some(_) => done.reindexed += 1,
+                None => done.left += 1,
+            }
+        }
+        Ok(done)
     }
 }
 
@@ -77,7 +153,8 @@ pub async fn handle(app: &Indexer, batch: SqsEvent) -> Result<SqsBatchResponse, 
         };
         let ended = one(app, message, id).await;
         tracing::info!(request_id = id, outcome = ended.name(), reason = ended.reason(), "worked on an event");
-        if ended == Ended::Again {
+        // What is left of an upkeep takes another one: the message comes again.
+        if ended == Ended::Again || matches!(ended, Ended::Kept(upkept) if upkept.left > 0) {
             outcome.retry(id);
         }
     }
@@ -88,6 +165,7 @@ pub async fn handle(app: &Indexer, batch: SqsEvent) -> Result<SqsBatchResponse, 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ended {
     Worked(Indexed),
+    Kept(Upkept),
     Foreign,
     Again,
 }
@@ -100,6 +178,7 @@ impl Ended {
             Self::Worked(Indexed::Removed) => "removed",
             Self::Worked(Indexed::Stale) => "stale",
             Self::Worked(Indexed::Rejected) => "rejected",
+            Self::Kept(_) => "kept",
             Self::Foreign => "foreign",
             Self::Again => "retry",
         }
@@ -117,7 +196,20 @@ impl Ended {
 async fn one(app: &Indexer, message: &SqsMessage, id: &str) -> Ended {
     let mut invocation = Invocation::begin("indexer", id);
     let ended = match event::read(message, id) {
-        Ok(event) => work(app, &event, id).instrument(tracing::info_span!("event", request_id = id)).await,
+        Ok(Event::Upkeep) => match app.keep(id).instrument(tracing::info_span!("upkeep", request_id = id)).await {
+            Ok(upkept) => Ended::Kept(upkept),
+            Err(error) => {
+                tracing::warn!(request_id = id, %error, detail = ?error, fault = ?error.fault(), "will come again");
+                Ended::Again
+            }
+        },
+        Ok(Event::Object(event)) => match app.work(&event).instrument(tracing::info_span!("event", request_id = id)).await {
+            Ok(indexed) => Ended::Worked(indexed),
+            Err(error) => {
+                tracing::warn!(request_id = id, %error, detail = ?error, fault = ?error.fault(), "will come again");
+                Ended::Again
+            }
+        },
         Err(event::ReadEventError::Foreign) => Ended::Foreign,
         // Never ours to drop: it comes again, and is parked with its text after the last delivery.
         Err(event::ReadEventError::Malformed) => Ended::Again,
@@ -126,27 +218,11 @@ async fn one(app: &Indexer, message: &SqsMessage, id: &str) -> Ended {
         invocation.metric("Pages", Unit::Count, f64::from(pages));
         invocation.metric("Chunks", Unit::Count, f64::from(chunks));
     }
+    if let Ended::Kept(upkept) = ended {
+        invocation.metric("SweptObjects", Unit::Count, upkept.swept as f64);
+        invocation.metric("ReindexedDocuments", Unit::Count, upkept.reindexed as f64);
+        invocation.metric("OutdatedDocuments", Unit::Count, upkept.left as f64);
+    }
     invocation.end(ended.name());
     ended
-}
-
-async fn work(app: &Indexer, event: &domain::documents::index_object::ObjectEvent, id: &str) -> Ended {
-    let use_case = IndexObject {
-        registry: app.registry.as_ref(),
-        objects: app.objects.as_ref(),
-        extractor: app.extractor.as_ref(),
-        embedder: app.embedder.as_ref(),
-        index: app.index.as_ref(),
-        audit: app.audit.as_ref(),
-        ids: app.ids.as_ref(),
-        clock: &now,
-        bounds: &app.bounds,
-    };
-    match use_case.run(event).await {
-        Ok(indexed) => Ended::Worked(indexed),
-        Err(error) => {
-            tracing::warn!(request_id = id, %error, detail = ?error, fault = ?error.fault(), "will come again");
-            Ended::Again
-        }
-    }
 }

@@ -3,11 +3,13 @@
 
 use crate::problem::{Kind, Problem};
 use domain::context::{Actor, Context, Role};
+use domain::documents::attributes::Group;
 use domain::ids::{RequestId, SubjectId, TenantId};
 use jiff::Timestamp;
 use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt as _};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// The request's id as the gateway gave it.
 pub fn request_id(request: &Request) -> RequestId {
@@ -29,16 +31,18 @@ pub fn context(request: &Request, now: Timestamp) -> Result<Context, Problem> {
         SubjectId::parse(claim("sub")).map_err(|_| Problem::new(Kind::Denied, "The token names nobody. Sign in again."))?;
     let tenant = TenantId::parse(claim("custom:tenant"))
         .map_err(|_| Problem::new(Kind::Denied, "The account belongs to no tenant. An administrator must set it."))?;
-    Ok(Context { actor: Actor { subject, roles: roles(claim("cognito:groups")) }, tenant, request_id: request_id(request), now })
+    let (roles, groups) = memberships(claim("cognito:groups"));
+    Ok(Context { actor: Actor { subject, roles, groups }, tenant, request_id: request_id(request), now })
 }
 
-/// REST APIs hand over the groups as `a,b`, HTTP APIs as `[a b]`.
-fn roles(groups: &str) -> Vec<Role> {
-    let separators = |c: char| c == ',' || c.is_whitespace() || c == '[' || c == ']';
-    let mut roles: Vec<Role> = groups.split(separators).filter_map(Role::from_group).collect();
+/// The pool's groups are roles (`clinician`) and access groups (`access:oncology`); others are a directory's own and say nothing
+/// here. REST APIs hand them over as `a,b`, HTTP APIs as `[a b]`.
+fn memberships(claim: &str) -> (Vec<Role>, BTreeSet<Group>) {
+    let names = || claim.split(|c: char| c == ',' || c.is_whitespace() || c == '[' || c == ']');
+    let mut roles: Vec<Role> = names().filter_map(Role::from_group).collect();
     roles.sort_unstable();
     roles.dedup();
-    roles
+    (roles, names().filter_map(Group::from_claim).collect())
 }
 
 #[cfg(test)]
@@ -48,9 +52,18 @@ mod tests {
     #[test]
     fn groups_come_in_two_spellings_and_strangers_are_no_role() {
         let both = vec![Role::Clinician, Role::DocumentAdmin];
+        let roles = |claim| memberships(claim).0;
         assert_eq!(roles("clinician,document-admin"), both);
         assert_eq!(roles("[document-admin clinician clinician]"), both);
-        assert_eq!(roles("all-staff, Clinician"), []);
+        assert_eq!(roles("all-staff, Clinician, access:clinician"), []);
         assert_eq!(roles(""), []);
+    }
+
+    #[test]
+    fn access_groups_have_their_prefix_and_nothing_else_opens_a_document() {
+        let groups = |claim| memberships(claim).1.into_iter().map(String::from).collect::<Vec<_>>();
+        assert_eq!(groups("clinician,access:icu,access:oncology,access:icu"), ["icu", "oncology"]);
+        assert_eq!(groups("[access:icu clinician]"), ["icu"]);
+        assert_eq!(groups("icu,access:,access:*,access:../x,access:ICU,xaccess:icu"), [""; 0]);
     }
 }

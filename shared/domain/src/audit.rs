@@ -20,6 +20,8 @@ pub enum EventType {
     DocumentIndexed,
     /// A document could not be indexed; the reason is in the details.
     DocumentFailed,
+    /// A document's title, tags, date or access list was changed.
+    DocumentDescribed,
     /// A document was asked to be deleted.
     DocumentDeleteRequested,
     /// A document is gone from the index.
@@ -39,6 +41,7 @@ impl EventType {
             Self::DocumentUploadRequested => "document_upload_requested",
             Self::DocumentIndexed => "document_indexed",
             Self::DocumentFailed => "document_failed",
+            Self::DocumentDescribed => "document_described",
             Self::DocumentDeleteRequested => "document_delete_requested",
             Self::DocumentDeleted => "document_deleted",
             Self::DocumentViewed => "document_viewed",
@@ -51,7 +54,7 @@ impl EventType {
     pub const fn action(self) -> Action {
         match self {
             Self::DocumentUploadRequested => Action::Create,
-            Self::DocumentIndexed | Self::DocumentFailed => Action::Update,
+            Self::DocumentIndexed | Self::DocumentFailed | Self::DocumentDescribed => Action::Update,
             Self::DocumentDeleteRequested | Self::DocumentDeleted => Action::Delete,
             Self::DocumentViewed => Action::Read,
             Self::ChatAnswered | Self::ChatRefused => Action::Execute,

@@ -1,8 +1,10 @@
 //! Who asks, for whom, when: handed to every use case.
 
+use crate::documents::attributes::{Attributes, Group};
 use crate::ids::{RequestId, SubjectId, TenantId};
 use jiff::Timestamp;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// What a person may do. The names are the user pool's groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -16,6 +18,8 @@ pub enum Role {
     Auditor,
     /// Runs the system.
     Operator,
+    /// Decides who may see which document.
+    AccessAdmin,
 }
 
 impl Role {
@@ -26,6 +30,7 @@ impl Role {
             "document-admin" => Self::DocumentAdmin,
             "auditor" => Self::Auditor,
             "operator" => Self::Operator,
+            "access-admin" => Self::AccessAdmin,
             _ => return None,
         })
     }
@@ -37,6 +42,7 @@ impl Role {
             Self::DocumentAdmin => "document-admin",
             Self::Auditor => "auditor",
             Self::Operator => "operator",
+            Self::AccessAdmin => "access-admin",
         }
     }
 }
@@ -48,6 +54,8 @@ pub struct Actor {
     pub subject: SubjectId,
     /// The roles, without repeats.
     pub roles: Vec<Role>,
+    /// The access groups that the person is in.
+    pub groups: BTreeSet<Group>,
 }
 
 /// Something that takes a role. One entry per kind of act, so that the whole policy is read here.
@@ -63,6 +71,10 @@ pub enum Act {
     UploadDocument,
     /// Delete a document.
     DeleteDocument,
+    /// Change a document's title, tags or date.
+    EditDocument,
+    /// List every document of the tenant, and set groups that one is not in. Opening one still takes a group of it.
+    GrantAccess,
 }
 
 impl Act {
@@ -70,8 +82,9 @@ impl Act {
     pub const fn roles(self) -> &'static [Role] {
         match self {
             Self::Ask | Self::OpenDocument => &[Role::Clinician, Role::DocumentAdmin],
-            Self::ListDocuments => &[Role::Clinician, Role::DocumentAdmin, Role::Operator],
-            Self::UploadDocument | Self::DeleteDocument => &[Role::DocumentAdmin],
+            Self::ListDocuments => &[Role::Clinician, Role::DocumentAdmin, Role::Operator, Role::AccessAdmin],
+            Self::UploadDocument | Self::DeleteDocument | Self::EditDocument => &[Role::DocumentAdmin],
+            Self::GrantAccess => &[Role::AccessAdmin],
         }
     }
 }
@@ -103,6 +116,36 @@ impl Context {
         let needed = act.roles();
         if self.actor.roles.iter().any(|role| needed.contains(role)) { Ok(()) } else { Err(NotAllowed { needed }) }
     }
+
+    /// What the actor may see.
+    pub fn scope(&self) -> Scope {
+        Scope { tenant: self.tenant.clone(), groups: self.actor.groups.clone() }
+    }
+}
+
+/// The part of the documents that somebody may see. Only a [`Context`] makes one, so its groups are those of the verified
+/// token: a search cannot be asked for without saying for whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    tenant: TenantId,
+    groups: BTreeSet<Group>,
+}
+
+impl Scope {
+    /// The wall.
+    pub const fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// The access groups.
+    pub const fn groups(&self) -> &BTreeSet<Group> {
+        &self.groups
+    }
+
+    /// Whether a document of this tenant may be seen.
+    pub fn sees(&self, attributes: &Attributes) -> bool {
+        attributes.groups.is_empty() || !attributes.groups.is_disjoint(&self.groups)
+    }
 }
 
 #[cfg(test)]
@@ -111,7 +154,7 @@ mod tests {
 
     fn context(roles: &[Role]) -> Context {
         Context {
-            actor: Actor { subject: SubjectId::parse("person-1").unwrap(), roles: roles.to_vec() },
+            actor: Actor { subject: SubjectId::parse("person-1").unwrap(), roles: roles.to_vec(), groups: BTreeSet::new() },
             tenant: TenantId::parse("main").unwrap(),
             request_id: RequestId::new("r"),
             now: Timestamp::UNIX_EPOCH,
@@ -120,8 +163,30 @@ mod tests {
 
     #[test]
     fn nobody_without_a_role_may_do_anything() {
-        for act in [Act::Ask, Act::ListDocuments, Act::OpenDocument, Act::UploadDocument, Act::DeleteDocument] {
+        let acts = [Act::Ask, Act::ListDocuments, Act::OpenDocument, Act::UploadDocument, Act::DeleteDocument];
+        for act in acts.into_iter().chain([Act::EditDocument, Act::GrantAccess]) {
             assert!(context(&[]).allow(act).is_err());
+        }
+    }
+
+    #[test]
+    fn a_document_is_seen_by_everybody_or_by_its_groups() {
+        let groups = |names: &[&str]| Attributes::groups(names).unwrap();
+        let scope = |names: &[&str]| {
+            let mut context = context(&[Role::Clinician]);
+            context.actor.groups = groups(names);
+            context.scope()
+        };
+        let of = |names: &[&str]| Attributes { groups: groups(names), ..Attributes::default() };
+        for (theirs, documents, expected) in [
+            (&[][..], &[][..], true),
+            (&["icu"], &[], true),
+            (&[], &["icu"], false),
+            (&["icu"], &["icu"], true),
+            (&["icu"], &["ward"], false),
+            (&["icu", "ward"], &["theatre", "ward"], true),
+        ] {
+            assert_eq!(scope(theirs).sees(&of(documents)), expected, "{theirs:?} {documents:?}");
         }
     }
 
@@ -136,7 +201,7 @@ mod tests {
 
     #[test]
     fn group_names_round_trip() {
-        for role in [Role::Clinician, Role::DocumentAdmin, Role::Auditor, Role::Operator] {
+        for role in [Role::Clinician, Role::DocumentAdmin, Role::Auditor, Role::Operator, Role::AccessAdmin] {
             assert_eq!(Role::from_group(role.as_str()), Some(role));
         }
         assert_eq!(Role::from_group("admin"), None);

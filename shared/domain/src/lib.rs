@@ -9,4 +9,5 @@ pub mod fault;
 pub mod ids;
 pub mod objects;
 pub mod retrieval;
+pub mod scale;
 pub mod text;

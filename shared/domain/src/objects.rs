@@ -2,7 +2,9 @@
 
 use crate::fault::PortError;
 use async_trait::async_trait;
+use jiff::Timestamp;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// What is known of an object without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,8 +55,14 @@ pub trait ObjectReader: Send + Sync {
     /// The bytes, of one version if one is named, unless the caller already has the tagged ones.
     async fn get(&self, key: &str, version_id: Option<&str>, unless_etag: Option<&str>) -> Result<Fetched, PortError>;
 
+    /// A range of an object's bytes, as far as it has them, or `None` if there is no such object.
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Vec<u8>>, PortError>;
+
     /// The keys that begin with a prefix.
     async fn keys(&self, prefix: &str) -> Result<Vec<String>, PortError>;
+
+    /// Of the keys that begin with a prefix, those that were last written before a time.
+    async fn keys_before(&self, prefix: &str, before: Timestamp) -> Result<Vec<String>, PortError>;
 }
 
 /// Writes objects.

@@ -16,18 +16,59 @@ const STOP_WORDS: &[&str] = &[
     "you", "your", "yours",
 ];
 
+/// What people say around a question when they speak or chat: fillers, courtesies, and words that only carry the sentence.
+/// Dropped from questions, kept in passages. In a passage they are rare, so by their rarity they would count most.
+#[rustfmt::skip]
+const QUESTION_WORDS: &[&str] = &[
+    "actually", "ah", "ahead", "alright", "alrighty", "anything", "anyway", "anyways", "ask", "asked", "asking", "basically",
+    "bit", "cause", "dont", "er", "everything", "feel", "fine", "get", "gets", "getting", "go", "goes", "going", "gonna",
+    "good", "got", "gotcha", "gotta", "great", "guess", "hear", "heard", "hello", "hey", "hi", "hm", "hmm", "huh", "im", "ive",
+    "kind", "kinda", "know", "like", "little", "look", "looking", "lot", "maybe", "mean", "mhm", "mm", "nothing", "now", "oh",
+    "ok", "okay", "really", "said", "say", "saying", "see", "something", "sort", "sorta", "sound", "sounds", "stuff", "sure",
+    "talk", "talked", "talking", "thank", "thanks", "thing", "things", "think", "thought", "today", "uh", "uhh", "uhm", "um",
+    "umm", "wanna", "want", "wanted", "way", "well", "wonder", "wondering", "yeah", "yep", "yes", "yup",
+];
+
 /// Whether a lower-case word is in the stop list.
 pub fn is_stop_word(word: &str) -> bool {
     STOP_WORDS.binary_search(&word).is_ok()
 }
 
-/// Calls `visit` with each word in lower case: letters and digits, with a decimal point or comma kept inside a number.
+/// What an apostrophe glues to a word.
+const CLITICS: &[&str] = &["'d", "'ll", "'m", "'re", "'s", "'ve"];
+
+/// Calls `visit` with each word in lower case: letters and digits, with a decimal point or comma kept inside a number. What an
+/// apostrophe glues to a word is dropped (`patient's`), but for a negation, which is a word (`don't`: `do`, `not`).
 fn for_each_word(text: &str, mut visit: impl FnMut(&str)) {
     let mut word = String::new();
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         if c.is_alphanumeric() {
             word.extend(c.to_lowercase());
+            continue;
+        }
+        if matches!(c, '\'' | '’') && chars.peek().is_some_and(|next| next.is_alphabetic()) {
+            let mut glued = String::from("'");
+            while let Some(next) = chars.next_if(|next| next.is_alphanumeric()) {
+                glued.extend(next.to_lowercase());
+            }
+            if glued == "'t" && word.ends_with('n') {
+                visit(match word.as_str() {
+                    "can" => "can",
+                    "won" => "will",
+                    _ => &word[..word.len() - 1],
+                });
+                visit("not");
+                word.clear();
+            } else {
+                if !word.is_empty() {
+                    visit(&word);
+                }
+                word.clear();
+                if !CLITICS.contains(&glued.as_str()) {
+                    word.push_str(&glued[1..]);
+                }
+            }
             continue;
         }
         let inside_number = (c == '.' || c == ',')
@@ -70,6 +111,17 @@ impl Analyzer {
             }
         });
         terms
+    }
+
+    /// The terms of a question: without what people say around it, unless nothing else is there.
+    pub fn question_terms(&self, text: &str) -> Vec<String> {
+        let mut terms = Vec::new();
+        for_each_word(text, |word| {
+            if !is_stop_word(word) && QUESTION_WORDS.binary_search(&word).is_err() {
+                terms.push(self.stem(word));
+            }
+        });
+        if terms.is_empty() { self.terms(text) } else { terms }
     }
 
     fn stem(&self, word: &str) -> String {
@@ -162,6 +214,7 @@ mod tests {
     #[test]
     fn lists_are_sorted_for_binary_search() {
         assert!(STOP_WORDS.is_sorted());
+        assert!(QUESTION_WORDS.is_sorted() && !QUESTION_WORDS.iter().any(|word| is_stop_word(word)));
         assert!(ABBREVIATIONS.is_sorted());
     }
 
@@ -169,6 +222,22 @@ mod tests {
     fn terms_keep_decimals_and_negations() {
         let terms = Analyzer::default().terms("Do NOT give 0.5 mg/kg, or 1,000 units, of the infusions");
         assert_eq!(terms, ["not", "give", "0.5", "mg", "kg", "1000", "unit", "infus"]);
+    }
+
+    #[test]
+    fn apostrophes_glue_nothing_but_negations() {
+        let terms = |text| Analyzer::default().terms(text);
+        assert_eq!(terms("Parkinson's disease, the patients' vitamin D"), ["parkinson", "diseas", "patient", "vitamin", "d"]);
+        assert_eq!(terms("Don’t give; can't, won't, isn't"), ["not", "give", "not", "not", "not"]);
+        assert_eq!(terms("O'Brien 'quoted' rock 'n' roll 't"), ["o", "brien", "quot", "rock", "n", "roll", "t"]);
+    }
+
+    #[test]
+    fn a_spoken_question_is_what_is_asked_and_a_question_of_fillers_is_itself() {
+        let terms = |text| Analyzer::default().question_terms(text);
+        assert_eq!(terms("okay so, um, how's the right knee doing, any swelling?"), ["right", "knee", "swell"]);
+        assert_eq!(terms("Well, okay?"), ["well", "okay"]);
+        assert_eq!(terms("so is it?"), [""; 0]);
     }
 
     #[test]

@@ -14,7 +14,7 @@
 //! Types are `text` (UTF-8), `i8` and `f32`. The reader takes the tensors one after the other and is told what to
 //! expect, so nothing in the file decides how much memory is allocated, and the file is never held as a whole.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 
 use serde::Deserialize;
 
@@ -162,6 +162,15 @@ impl<R: Read> TensorReader<R> {
     }
 
     fn read(&mut self, name: &str, kind: Kind, shape: &[usize]) -> Result<Vec<u8>, LoadModelError> {
+        let entry = self.next(name, kind, shape)?;
+        let mut tensor = vec![0; entry.bytes as usize];
+        self.source.read_exact(&mut tensor).map_err(LoadModelError::Read)?;
+        self.position = entry.offset + entry.bytes;
+        Ok(tensor)
+    }
+
+    /// Goes to where the next tensor begins, if it is the expected one.
+    fn next(&mut self, name: &str, kind: Kind, shape: &[usize]) -> Result<Entry, LoadModelError> {
         let unexpected = || LoadModelError::Tensor { expected: name.to_owned() };
         let entry = self.entries.next().ok_or_else(unexpected)?;
         let size = if kind == Kind::F32 { 4 } else { 1 };
@@ -174,10 +183,17 @@ impl<R: Read> TensorReader<R> {
         let mut padding = [0; ALIGNMENT as usize];
         let skipped = (entry.offset - self.position) as usize;
         self.source.read_exact(&mut padding[..skipped]).map_err(LoadModelError::Read)?;
-        let mut tensor = vec![0; bytes];
-        self.source.read_exact(&mut tensor).map_err(LoadModelError::Read)?;
+        Ok(entry)
+    }
+}
+
+impl<R: Read + Seek> TensorReader<R> {
+    /// Passes over the next tensor, which must be this int8 one, and answers where in the source it begins.
+    pub fn skip_i8s(&mut self, name: &str, shape: &[usize]) -> Result<u64, LoadModelError> {
+        let entry = self.next(name, Kind::I8, shape)?;
         self.position = entry.offset + entry.bytes;
-        Ok(tensor)
+        self.source.seek(SeekFrom::Start(self.position)).map_err(LoadModelError::Read)?;
+        Ok(entry.offset)
     }
 }
 
@@ -223,6 +239,18 @@ mod tests {
         let (words, weight, scale) = read_all(&file(HEADER)).unwrap();
         assert_eq!((words.as_str(), weight), ("a\nb\nc", vec![1, 2, 3, 255, 254, 253]));
         assert_eq!(scale, [1.5, -2.0]);
+    }
+
+    #[test]
+    fn a_tensor_that_is_passed_over_is_where_it_is_said_to_be() {
+        let file = file(HEADER);
+        let mut reader = TensorReader::new(io::Cursor::new(&file), file.len() as u64, "tiny").unwrap();
+        reader.text("words", 100).unwrap();
+        let offset = reader.skip_i8s("weight", &[2, 3]).unwrap() as usize;
+        assert_eq!(file[offset..offset + 6], [1, 2, 3, 255, 254, 253]);
+        assert_eq!(reader.f32s("scale", &[2]).unwrap(), [1.5, -2.0]);
+        let mut reader = TensorReader::new(io::Cursor::new(&file), file.len() as u64, "tiny").unwrap();
+        assert!(matches!(reader.skip_i8s("weight", &[2, 3]), Err(LoadModelError::Tensor { .. })));
     }
 
     #[test]

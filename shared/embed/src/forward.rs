@@ -6,9 +6,18 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 
 use crate::activation::{gelu, layer_norm, softmax, sum_of_squares};
+use crate::integer::{Output, QuantisedRows};
+use crate::kernel::{COLUMNS, Kernel, ROWS};
 use crate::product::{PANEL, Panel, Right, Rows, accumulate};
-use crate::weights::{INTERMEDIATE, Layer, Linear, Norm, Weights};
+use crate::weights::{INTERMEDIATE, Layer, Norm, Weights};
 use crate::{DIMENSIONS, Vector};
+
+/// Up to so many times the mean absolute value of a token's numbers they get the range of int8. Of the 384 numbers of a
+/// state one or two are beyond; a lower limit means a finer scale, but more numbers that are multiplied apart.
+const CLIP: f32 = 6.0;
+
+/// The same behind GELU, where most numbers are next to nothing.
+const CLIP_GELU: f32 = 12.0;
 
 /// Attention heads; each sees `HEAD` of the dimensions.
 const HEADS: usize = 12;
@@ -23,12 +32,18 @@ const ATTENTION: usize = 3 * DIMENSIONS;
 /// have: AVX-512 or AVX2 with FMA on x86, NEON on Arm, plain code elsewhere.
 pub struct Forward<'a> {
     pub weights: &'a Weights,
+    pub kernel: Kernel,
     /// At least one token.
     pub tokens: &'a [u32],
+    /// Ranges of the tokens whose vectors are asked for.
+    pub parts: &'a [Range<usize>],
 }
 
 /// Buffers of one pass, in numbers: `tokens * 3456` and `tokens^2`, at most 4 MB for 256 tokens.
 struct Scratch {
+    kernel: Kernel,
+    quantised: QuantisedRows,
+    sums: [[i32; COLUMNS]; ROWS],
     rows: Rows,
     panel: Panel,
     /// Query, key and value: `[token][ATTENTION]`.
@@ -42,25 +57,29 @@ struct Scratch {
 }
 
 impl WithSimd for Forward<'_> {
-    type Output = Vector;
+    type Output = Vec<Vector>;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Vector {
+    fn with_simd<S: Simd>(self, simd: S) -> Vec<Vector> {
         let count = self.tokens.len();
         let mut scratch = Scratch {
+            kernel: self.kernel,
+            quantised: QuantisedRows::default(),
+            sums: [[0; COLUMNS]; ROWS],
             rows: Rows::default(),
             panel: Panel::new(),
-            attention: Vec::with_capacity(count * ATTENTION),
+            attention: vec![0.0; count * ATTENTION],
             scores: Vec::new(),
             context: Vec::new(),
-            intermediate: Vec::with_capacity(count * INTERMEDIATE),
+            intermediate: vec![0.0; count * INTERMEDIATE],
         };
         let mut hidden = embeddings(self.weights, self.tokens);
         for layer in &self.weights.layers {
             attend(simd, layer, count, &mut hidden, &mut scratch);
-            feed_forward(simd, layer, count, &mut hidden, &mut scratch);
+            feed_forward(layer, &mut hidden, &mut scratch);
         }
-        pool(&hidden)
+        let part = |part: &Range<usize>| pool(&hidden[part.start * DIMENSIONS..part.end * DIMENSIONS]);
+        self.parts.iter().map(part).collect()
     }
 }
 
@@ -80,10 +99,10 @@ fn embeddings(weights: &Weights, tokens: &[u32]) -> Vec<f32> {
 /// Self-attention with its residual: every token gathers from every other.
 #[inline(always)]
 fn attend<S: Simd>(simd: S, layer: &Layer, count: usize, hidden: &mut [f32], scratch: &mut Scratch) {
-    let Scratch { rows, panel, attention, scores, context, .. } = scratch;
-    rows.pack(hidden, DIMENSIONS, count, DIMENSIONS);
-    broadcast(attention, &layer.attention_input.bias, count);
-    layer.attention_input.matrix.accumulate(simd, rows, panel, attention);
+    let Scratch { kernel, quantised, sums, rows, panel, attention, scores, context, .. } = scratch;
+    quantised.quantise(hidden, DIMENSIONS, CLIP);
+    let linear = &layer.attention_input;
+    linear.matrix.multiply(*kernel, quantised, &linear.bias, sums, Output::Replace, attention);
 
     context.clear();
     context.resize(count * DIMENSIONS, 0.0);
@@ -103,8 +122,9 @@ fn attend<S: Simd>(simd: S, layer: &Layer, count: usize, hidden: &mut [f32], scr
         accumulate(simd, rows, &values, HEAD, panel, &mut context[head..], DIMENSIONS);
     }
 
-    rows.pack(context, DIMENSIONS, count, DIMENSIONS);
-    add_product(simd, &layer.attention_output, rows, panel, hidden);
+    quantised.quantise(context, DIMENSIONS, CLIP);
+    let linear = &layer.attention_output;
+    linear.matrix.multiply(*kernel, quantised, &linear.bias, sums, Output::Add, hidden);
     normalise(hidden, &layer.attention_norm);
 }
 
@@ -158,33 +178,16 @@ impl Right for Values<'_> {
 
 /// The feed-forward part with its residual: every token for itself.
 #[inline(always)]
-fn feed_forward<S: Simd>(simd: S, layer: &Layer, count: usize, hidden: &mut [f32], scratch: &mut Scratch) {
-    let Scratch { rows, panel, intermediate, .. } = scratch;
-    rows.pack(hidden, DIMENSIONS, count, DIMENSIONS);
-    broadcast(intermediate, &layer.intermediate.bias, count);
-    layer.intermediate.matrix.accumulate(simd, rows, panel, intermediate);
+fn feed_forward(layer: &Layer, hidden: &mut [f32], scratch: &mut Scratch) {
+    let Scratch { kernel, quantised, sums, intermediate, .. } = scratch;
+    quantised.quantise(hidden, DIMENSIONS, CLIP);
+    let linear = &layer.intermediate;
+    linear.matrix.multiply(*kernel, quantised, &linear.bias, sums, Output::Replace, intermediate);
     gelu(intermediate);
-    rows.pack(intermediate, INTERMEDIATE, count, INTERMEDIATE);
-    add_product(simd, &layer.output, rows, panel, hidden);
+    quantised.quantise(intermediate, INTERMEDIATE, CLIP_GELU);
+    let linear = &layer.output;
+    linear.matrix.multiply(*kernel, quantised, &linear.bias, sums, Output::Add, hidden);
     normalise(hidden, &layer.output_norm);
-}
-
-/// `hidden += rows * matrix + bias`.
-#[inline(always)]
-fn add_product<S: Simd>(simd: S, linear: &Linear, rows: &Rows, panel: &mut Panel, hidden: &mut [f32]) {
-    for row in hidden.chunks_exact_mut(DIMENSIONS) {
-        add(row, &linear.bias);
-    }
-    linear.matrix.accumulate(simd, rows, panel, hidden);
-}
-
-/// Fills a buffer with `count` copies of a bias.
-#[inline(always)]
-fn broadcast(buffer: &mut Vec<f32>, bias: &[f32], count: usize) {
-    buffer.clear();
-    for _ in 0..count {
-        buffer.extend_from_slice(bias);
-    }
 }
 
 #[inline(always)]

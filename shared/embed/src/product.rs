@@ -1,13 +1,12 @@
-//! Matrix products for a handful of rows, in safe Rust over `pulp`'s run-time choice of vector instructions.
+//! Matrix products of floats, for attention, in safe Rust over `pulp`'s run-time choice of vector instructions.
 //!
-//! A query is 10 to 20 word pieces, so the left side has few rows and the time goes into fetching weights. The
-//! weights therefore stay int8 in memory, already in the order in which they are read, and one panel at a time is
-//! widened into a scratch buffer that stays in the first-level cache while every block of rows passes over it.
+//! One panel of the right side at a time is brought into a scratch buffer that stays in the first-level cache while every
+//! block of rows passes over it. Multiplication and addition are fused on every machine, so that all give the same sums.
 #![expect(clippy::inline_always, reason = "only inlined code is compiled for the vector instructions found")]
 
 use std::ops::Range;
 
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
 /// Rows of the left side that one tile holds in registers. Six rows of two vectors are twelve accumulators: with two
 /// weights and one broadcast that fills the 16 registers of AVX2, the smallest set that has to be fast.
@@ -16,8 +15,8 @@ const ROWS: usize = 6;
 /// Depth of one pass. 192 steps of the widest panel (32 numbers) are 24 KiB: inside any first-level cache of 32 KiB.
 const DEPTH: usize = 192;
 
-/// Columns of the widest panel: two vectors of AVX-512. Those of AVX2 (16) and NEON (8) divide it. Column counts of
-/// stored matrices and strides of outputs are multiples of it.
+/// Columns of the widest panel: two vectors of AVX-512. Those of AVX2 (16) and NEON (8) divide it. Strides of outputs are
+/// multiples of it.
 pub const PANEL: usize = 32;
 
 /// The left side of a product, rearranged so that one step of a tile reads `ROWS` neighbouring numbers.
@@ -74,72 +73,6 @@ impl Panel {
     }
 }
 
-/// Columns of a panel on this machine: two of its vectors.
-pub fn panel_width() -> usize {
-    struct Width;
-    impl WithSimd for Width {
-        type Output = usize;
-
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, _: S) -> usize {
-            2 * S::F32_LANES
-        }
-    }
-    pulp::Arch::new().dispatch(Width)
-}
-
-/// An int8 matrix `[depth, columns]`, stored as `[columns / width][depth][width]`, with one scale for each column.
-pub struct QuantisedMatrix {
-    depth: usize,
-    width: usize,
-    panels: Vec<i8>,
-    scales: Vec<f32>,
-}
-
-impl QuantisedMatrix {
-    /// An empty matrix of this depth, in panels of the `panel_width`; `append` adds columns.
-    pub fn new(depth: usize, width: usize) -> Self {
-        Self { depth, width, panels: Vec::new(), scales: Vec::new() }
-    }
-
-    /// Adds the columns of a row-major `[depth, scales.len()]` matrix of two's-complement bytes to the right.
-    pub fn append(&mut self, weights: &[u8], scales: &[f32]) {
-        let columns = scales.len();
-        assert!(columns.is_multiple_of(PANEL) && weights.len() == self.depth * columns);
-        self.panels.reserve_exact(weights.len());
-        for first in (0..columns).step_by(self.width) {
-            for row in weights.chunks_exact(columns) {
-                self.panels.extend(row[first..first + self.width].iter().map(|byte| byte.cast_signed()));
-            }
-        }
-        self.scales.extend_from_slice(scales);
-    }
-
-    /// `output += rows * self`; `output` has one row of exactly as many numbers as this matrix has columns.
-    #[inline(always)]
-    pub fn accumulate<S: Simd>(&self, simd: S, rows: &Rows, panel: &mut Panel, output: &mut [f32]) {
-        let columns = self.scales.len();
-        accumulate(simd, rows, self, columns, panel, output, columns);
-    }
-}
-
-impl Right for QuantisedMatrix {
-    #[inline(always)]
-    fn fill(&self, depth: Range<usize>, first: usize, width: usize, panel: &mut [f32]) {
-        debug_assert_eq!(width, self.width);
-        // One long run on both sides. With an inner loop over the width this became scalar code, a third of a query.
-        let stored = &self.panels[first * self.depth + depth.start * width..][..panel.len()];
-        for (value, weight) in panel.iter_mut().zip(stored) {
-            *value = f32::from(*weight);
-        }
-    }
-
-    #[inline(always)]
-    fn scales(&self, first: usize) -> &[f32] {
-        &self.scales[first..]
-    }
-}
-
 /// `output[row][column] += scale[column] * sum over depth of rows[row][depth] * right[depth][column]`.
 ///
 /// A row of the output is `stride` numbers, of which the first `columns` rounded up to the panel width are written.
@@ -167,8 +100,8 @@ pub fn accumulate<S: Simd>(
                 for (row, sums) in sums.iter().enumerate().take(rows.count - block * ROWS) {
                     let output = &mut output[(block * ROWS + row) * stride + first..][..width];
                     let output = S::as_mut_simd_f32s(output).0;
-                    output[0] = simd.mul_add_e_f32s(sums[0], scales[0], output[0]);
-                    output[1] = simd.mul_add_e_f32s(sums[1], scales[1], output[1]);
+                    output[0] = simd.mul_add_f32s(sums[0], scales[0], output[0]);
+                    output[1] = simd.mul_add_f32s(sums[1], scales[1], output[1]);
                 }
             }
         }
@@ -182,8 +115,8 @@ fn tile<S: Simd>(simd: S, steps: &[[f32; ROWS]], weights: &[[S::f32s; 2]]) -> [[
     for (values, weights) in steps.iter().zip(weights) {
         for (sums, value) in sums.iter_mut().zip(values) {
             let value = simd.splat_f32s(*value);
-            sums[0] = simd.mul_add_e_f32s(value, weights[0], sums[0]);
-            sums[1] = simd.mul_add_e_f32s(value, weights[1], sums[1]);
+            sums[0] = simd.mul_add_f32s(value, weights[0], sums[0]);
+            sums[1] = simd.mul_add_f32s(value, weights[1], sums[1]);
         }
     }
     sums

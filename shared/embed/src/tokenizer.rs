@@ -1,5 +1,7 @@
 //! Text to word pieces, as BERT does it: words and punctuation first, then the longest pieces of the vocabulary.
 
+use std::ops::Range;
+
 use crate::characters::{is_punctuation, normalise};
 use crate::format::LoadModelError;
 
@@ -85,6 +87,26 @@ impl Tokenizer {
             true
         });
         count
+    }
+
+    /// Where each part of a text (a range of its bytes) is among the tokens of `encode`. A part past the limit is empty; one
+    /// that begins or ends inside a word is off by the pieces of that word.
+    pub fn locate(&self, text: &str, parts: &[Range<usize>], tokens_max: usize) -> Vec<Range<usize>> {
+        let mut ends: Vec<usize> = parts.iter().flat_map(|part| [part.start, part.end]).collect();
+        ends.sort_unstable();
+        ends.dedup();
+        // Normalisation moves bytes, so pieces are counted from end to end instead of being followed through it.
+        let (mut from, mut token) = (0, 1);
+        let tokens: Vec<usize> = ends
+            .iter()
+            .map(|end| {
+                token += self.count(&text[from..*end]);
+                from = *end;
+                token.min(tokens_max - 1)
+            })
+            .collect();
+        let at = |byte: usize| ends.binary_search(&byte).map_or(0, |place| tokens[place]);
+        parts.iter().map(|part| at(part.start)..at(part.end)).collect()
     }
 
     /// Calls back with each word and punctuation mark, until the answer is no.

@@ -1,12 +1,14 @@
 //! The tensors of the model, in the order of the file, each brought into the layout in which it is used.
 #![expect(clippy::inline_always, reason = "only inlined code is compiled for the vector instructions found")]
 
+use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::FileExt;
 
 use crate::format::{LoadModelError, TensorReader};
-use crate::product::{QuantisedMatrix, panel_width};
+use crate::integer::QuantisedMatrix;
 use crate::tokenizer::Tokenizer;
-use crate::{DIMENSIONS, MODEL_ID};
+use crate::{DIMENSIONS, WEIGHTS_ID};
 
 /// Transformer blocks of MiniLM-L6.
 const LAYERS: usize = 6;
@@ -20,18 +22,36 @@ const POSITIONS: usize = 512;
 /// The published vocabulary has 232 kB.
 const VOCABULARY_BYTES_MAX: usize = 1024 * 1024;
 
-/// Rows of int8 numbers, one scale a row. A lookup widens one row, so the table never exists as floats: 12 MB, not 47.
+/// Where the rows of a table are.
+enum Rows {
+    Memory(Vec<u8>),
+    /// At this offset of the model file: half of the file, of which a text needs a few rows.
+    File(File, u64),
+}
+
+/// Rows of int8 numbers, one scale a row. A lookup widens one row, so the table never exists as floats.
 pub struct EmbeddingTable {
-    rows: Vec<u8>,
+    rows: Rows,
     scales: Vec<f32>,
 }
 
 impl EmbeddingTable {
     /// Adds row `index` to `output`.
+    ///
+    /// A model file that was readable and no longer is ends the process's work: there is no vector without it.
     #[inline(always)]
     pub fn add_row(&self, index: usize, output: &mut [f32]) {
+        let mut buffer = [0; DIMENSIONS];
+        let row = match &self.rows {
+            Rows::Memory(rows) => &rows[index * DIMENSIONS..][..DIMENSIONS],
+            Rows::File(file, offset) => {
+                let read = file.read_exact_at(&mut buffer, offset + (index * DIMENSIONS) as u64);
+                read.expect("the model file stays as it was when it was loaded");
+                &buffer
+            }
+        };
         let scale = self.scales[index];
-        for (value, byte) in output.iter_mut().zip(&self.rows[index * DIMENSIONS..][..DIMENSIONS]) {
+        for (value, byte) in output.iter_mut().zip(row) {
             *value += f32::from(byte.cast_signed()) * scale;
         }
     }
@@ -70,12 +90,31 @@ pub struct Weights {
     pub layers: Vec<Layer>,
 }
 
-/// Reads a whole model of `length` bytes.
-pub fn read(source: impl Read, length: u64) -> Result<(Tokenizer, Weights), LoadModelError> {
-    let mut tensors = TensorReader::new(source, length, MODEL_ID)?;
+/// Reads a model that is in memory.
+pub fn read_bytes(bytes: &[u8]) -> Result<(Tokenizer, Weights), LoadModelError> {
+    read(bytes, bytes.len() as u64, |tensors, name, rows| tensors.i8s(name, &[rows, DIMENSIONS]).map(Rows::Memory))
+}
+
+/// Reads a model file, but for the word embeddings, which are looked up in it.
+pub fn read_file(file: File) -> Result<(Tokenizer, Weights), LoadModelError> {
+    let length = file.metadata().map_err(LoadModelError::Read)?.len();
+    let source = file.try_clone().map_err(LoadModelError::Read)?;
+    read(source, length, |tensors, name, rows| Ok(Rows::File(file, tensors.skip_i8s(name, &[rows, DIMENSIONS])?)))
+}
+
+fn read<R: Read>(
+    source: R,
+    length: u64,
+    words: impl FnOnce(&mut TensorReader<R>, &str, usize) -> Result<Rows, LoadModelError>,
+) -> Result<(Tokenizer, Weights), LoadModelError> {
+    let mut tensors = TensorReader::new(source, length, WEIGHTS_ID)?;
     let tokenizer = Tokenizer::new(tensors.text("vocabulary", VOCABULARY_BYTES_MAX)?)?;
-    let words = table(&mut tensors, "embeddings.word_embeddings", tokenizer.len())?;
-    let positions = table(&mut tensors, "embeddings.position_embeddings", POSITIONS)?;
+    let rows = words(&mut tensors, "embeddings.word_embeddings.weight", tokenizer.len())?;
+    let scales = tensors.f32s("embeddings.word_embeddings.scale", &[tokenizer.len()])?;
+    let words = EmbeddingTable { rows, scales };
+    let rows = Rows::Memory(tensors.i8s("embeddings.position_embeddings.weight", &[POSITIONS, DIMENSIONS])?);
+    let scales = tensors.f32s("embeddings.position_embeddings.scale", &[POSITIONS])?;
+    let positions = EmbeddingTable { rows, scales };
     let mut segment = tensors.f32s("embeddings.token_type_embeddings.weight", &[2, DIMENSIONS])?;
     segment.truncate(DIMENSIONS);
     let norm = layer_norm(&mut tensors, "embeddings.LayerNorm")?;
@@ -98,20 +137,13 @@ fn block<R: Read>(tensors: &mut TensorReader<R>, layer: usize) -> Result<Layer, 
     })
 }
 
-fn table<R: Read>(tensors: &mut TensorReader<R>, name: &str, rows: usize) -> Result<EmbeddingTable, LoadModelError> {
-    Ok(EmbeddingTable {
-        rows: tensors.i8s(&format!("{name}.weight"), &[rows, DIMENSIONS])?,
-        scales: tensors.f32s(&format!("{name}.scale"), &[rows])?,
-    })
-}
-
 fn linear<R: Read>(
     tensors: &mut TensorReader<R>,
     names: &[&str],
     inputs: usize,
     outputs: usize,
 ) -> Result<Linear, LoadModelError> {
-    let mut linear = Linear { matrix: QuantisedMatrix::new(inputs, panel_width()), bias: Vec::new() };
+    let mut linear = Linear { matrix: QuantisedMatrix::new(inputs, names.len() * outputs), bias: Vec::new() };
     for name in names {
         let weights = tensors.i8s(&format!("{name}.weight"), &[inputs, outputs])?;
         let scales = tensors.f32s(&format!("{name}.scale"), &[outputs])?;

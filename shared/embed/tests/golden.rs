@@ -57,7 +57,8 @@ fn vectors_equal_the_reference() {
     for case in cases() {
         let vector = model.embed(&case.text.repeat(case.repeat));
         let cosine = cosine(&vector, &case.vector);
-        assert!(cosine >= 0.9999, "cosine {cosine} for {}", case.text);
+        // Activations of eight bits cost this much, which does not change what is found (docs/evaluation.md).
+        assert!(cosine >= 0.999, "cosine {cosine} for {}", case.text);
         let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
         assert!((length - 1.0).abs() < 1e-5, "length {length} for {}", case.text);
         lowest = lowest.min(cosine);
@@ -79,7 +80,7 @@ fn bytes_and_path_give_the_same_model() {
     let bytes = std::fs::read(path()).expect("run `python3 models/fetch.py` and try again");
     let from_bytes = MiniLm::from_bytes(bytes).unwrap();
     assert_eq!(bits(&from_bytes.embed("sepsis")), bits(&model().embed("sepsis")));
-    assert_eq!((from_bytes.model_id(), MODEL_ID, DIMENSIONS), (MODEL_ID, "minilm-l6-v2-int8", 384));
+    assert_eq!((from_bytes.model_id(), MODEL_ID, DIMENSIONS), (MODEL_ID, "minilm-l6-v2-int8-a8", 384));
 }
 
 #[test]

@@ -4,19 +4,30 @@
 //! Layout in the index bucket:
 //!
 //! ```text
-//! index/{tenant}/manifest.json                              which segments are current; the only object that changes
-//! index/{tenant}/{document_id}/{sequencer}-{hash of model and version}.seg   one document version: vectors, postings, texts
+//! index/{tenant}/manifest.json                            which segments are current and where; the only object that changes
+//! index/{tenant}/{document_id}/{sequencer}-{nonce}.seg    one document version: vectors, postings, texts
+//! index/{tenant}/packs/{nonce}.pack                       many segments, put together once there are enough of them
 //! ```
 
+mod catalogue;
 mod codec;
+mod compact;
+mod dot;
+mod fetch;
+mod held;
 mod manifest;
+mod nonce;
+mod pack;
 mod reader;
 mod score;
 mod segment;
+mod upkeep;
 mod writer;
 
-pub use manifest::{Manifest, ManifestEntry};
+pub use catalogue::ManifestCatalogue;
+pub use manifest::{Manifest, SegmentRef};
 pub use reader::SegmentIndex;
+pub use score::{Scored, search};
 pub use segment::{BuildSegmentError, ReadSegmentError, Segment, build};
 pub use writer::SegmentWriter;
 

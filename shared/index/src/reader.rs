@@ -1,33 +1,52 @@
 //! Searches a tenant: one cheap look at the manifest per question, segments fetched once and kept while the function is warm.
 
+use crate::fetch;
 use crate::manifest::{Manifest, SegmentRef};
 use crate::manifest_key;
 use crate::score::{Scored, search};
-use crate::segment::{FORMAT, Segment};
-use crate::writer::parse_manifest;
+use crate::segment::{FORMAT, Segment, quantise};
 use async_trait::async_trait;
+use domain::context::Scope;
+use domain::documents::attributes::Attributes;
+use domain::documents::chunks::Chunk;
 use domain::fault::PortError;
 use domain::ids::{DocumentId, TenantId};
 use domain::objects::{Fetched, ObjectReader};
-use domain::retrieval::{ChunkIndex, Filter, Passage, Query, Retrieval};
-use futures_util::future::join_all;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use domain::retrieval::{ChunkIndex, Passage, Query, Retrieval};
+use domain::text::count_words;
+use futures_util::stream::{self, StreamExt as _};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Fetches at the same time. S3 answers each in some 30 ms; more connections win little and cost memory and TLS handshakes.
 const FETCHES: usize = 16;
-/// Looks at the manifest before giving up on a segment that is gone: each means that a writer replaced it meanwhile.
-const LOOKS: usize = 3;
+/// Looks at the manifest before giving up on a segment that is gone: each means that a writer replaced it meanwhile. What was
+/// fetched before is not fetched again, so each look has less to do.
+const LOOKS: usize = 8;
 /// Tenants kept in a warm function. A function sees few; this bounds what a hostile mix can pin in memory.
 const TENANTS_MAX: usize = 32;
 
 /// One state of a tenant, as the manifest had it.
 struct View {
     etag: String,
-    /// By key, so that an unchanged document is not fetched again.
-    segments: HashMap<String, Arc<Segment>>,
-    /// Documents whose segment is damaged.
-    unreadable: Vec<DocumentId>,
+    documents: BTreeMap<DocumentId, Held>,
+    /// Whether an object that the manifest names was not there.
+    is_incomplete: bool,
+}
+
+/// A document of a view.
+struct Held {
+    attributes: Attributes,
+    state: State,
+}
+
+enum State {
+    /// By the segment's name, so that an unchanged document is not fetched again wherever it lies now.
+    Ready(String, Arc<Segment>),
+    /// Damaged or lost.
+    Unreadable,
+    /// Of another model or format.
+    Outdated,
 }
 
 /// A [`ChunkIndex`] over an object store.
@@ -43,71 +62,83 @@ impl<S: ObjectReader> SegmentIndex<S> {
         Self { objects, model, views: Mutex::new(HashMap::new()) }
     }
 
+    fn views(&self) -> MutexGuard<'_, HashMap<TenantId, Arc<View>>> {
+        self.views.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn view(&self, tenant: &TenantId) -> Result<Arc<View>, PortError> {
-        for look in 1..=LOOKS {
-            let known = self.views.lock().unwrap_or_else(PoisonError::into_inner).get(tenant).cloned();
-            let fetched = self.objects.get(&manifest_key(tenant), None, known.as_ref().map(|v| v.etag.as_str())).await?;
-            let (manifest, etag) = match (fetched, known.as_ref()) {
-                (Fetched::NotModified, Some(view)) => return Ok(view.clone()),
-                (Fetched::Found { bytes, etag }, _) => (parse_manifest(&bytes)?, etag),
+        let mut known = self.views().get(tenant).cloned();
+        for _ in 0..LOOKS {
+            let tag = known.as_ref().map(|view| view.etag.as_str()).filter(|etag| !etag.is_empty());
+            let (manifest, etag) = match (self.objects.get(&manifest_key(tenant), None, tag).await?, &known) {
+                // If something was missing, it is lost, not replaced: the rest keeps answering.
+                (Fetched::NotModified, Some(view)) => return Ok(self.keep(tenant, view.clone())),
+                (Fetched::Found { bytes, etag }, _) => (Manifest::read(&bytes)?, etag),
                 (Fetched::Absent | Fetched::NotModified, _) => (Manifest::default(), String::new()),
             };
-            if let Some(view) = self.load(&manifest, etag, known.as_deref(), look == LOOKS).await? {
-                let view = Arc::new(view);
-                let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
-                if views.len() >= TENANTS_MAX && !views.contains_key(tenant) {
-                    views.clear();
-                }
-                views.insert(tenant.clone(), view.clone());
-                return Ok(view);
+            let view = Arc::new(self.load(tenant, &manifest, etag, known.as_deref()).await?);
+            if !view.is_incomplete {
+                return Ok(self.keep(tenant, view));
             }
+            known = Some(view);
         }
         Err(PortError::Unavailable { operation: "load index", code: "changing".into() })
     }
 
-    /// The view that a manifest describes; `None` if a segment is gone, that is, if the manifest is no longer current.
-    async fn load(
-        &self,
-        manifest: &Manifest,
-        etag: String,
-        known: Option<&View>,
-        is_last_look: bool,
-    ) -> Result<Option<View>, PortError> {
-        let mut view = View { etag, segments: HashMap::new(), unreadable: Vec::new() };
+    fn keep(&self, tenant: &TenantId, view: Arc<View>) -> Arc<View> {
+        let mut views = self.views();
+        if views.len() >= TENANTS_MAX && !views.contains_key(tenant) {
+            views.clear();
+        }
+        views.insert(tenant.clone(), view.clone());
+        view
+    }
+
+    /// The view that a manifest describes.
+    async fn load(&self, tenant: &TenantId, manifest: &Manifest, etag: String, known: Option<&View>) -> Result<View, PortError> {
+        let mut view = View { etag, documents: BTreeMap::new(), is_incomplete: false };
         let mut wanted: Vec<(&DocumentId, &SegmentRef)> = Vec::new();
-        for (document, reference) in manifest.segments().filter(|(_, s)| s.model == self.model && s.format == FORMAT) {
-            match known.and_then(|v| v.segments.get(&reference.key)) {
-                Some(segment) => {
-                    view.segments.insert(reference.key.clone(), segment.clone());
+        for (document, entry) in &manifest.documents {
+            let Some(reference) = &entry.segment else { continue };
+            let state = if reference.model != self.model || reference.format != FORMAT {
+                State::Outdated
+            } else if let Some(segment) = known.and_then(|view| view.segment(document, &reference.key)) {
+                State::Ready(reference.key.clone(), segment)
+            } else {
+                wanted.push((document, reference));
+                State::Unreadable
+            };
+            view.documents.insert(document.clone(), Held { attributes: entry.attributes.clone(), state });
+        }
+        // In a list first: the compiler cannot tell that a lazy one of borrowing futures may be sent to another thread.
+        let fetches: Vec<_> = fetch::plan(manifest, &wanted).into_iter().map(|f| f.run(self.objects.as_ref())).collect();
+        let mut answers = stream::iter(fetches).buffer_unordered(FETCHES);
+        while let Some(answer) = answers.next().await {
+            let (fetch, Some(object)) = answer? else {
+                view.is_incomplete = true;
+                continue;
+            };
+            for (document, reference) in &fetch.segments {
+                let segment = Segment::read_in(&object, fetch.place(reference));
+                let held = view.documents.get_mut(*document);
+                if let (Some(held), Ok(segment)) = (held, segment)
+                    && (&segment.header.document_id, &segment.header.tenant) == (*document, tenant)
+                {
+                    held.state = State::Ready(reference.key.clone(), Arc::new(segment));
                 }
-                None => wanted.push((document, reference)),
             }
         }
-        for batch in wanted.chunks(FETCHES) {
-            let fetches = batch.iter().map(|(_, reference)| self.objects.get(&reference.key, None, None));
-            for ((document, reference), fetched) in batch.iter().zip(join_all(fetches).await) {
-                let Fetched::Found { bytes, .. } = fetched? else {
-                    if is_last_look {
-                        // Not replaced meanwhile but lost: the rest keeps answering.
-                        view.unreadable.push((*document).clone());
-                        continue;
-                    }
-                    return Ok(None);
-                };
-                match Segment::read(bytes) {
-                    Ok(segment) if segment.header.document_id == **document => {
-                        view.segments.insert(reference.key.clone(), Arc::new(segment));
-                    }
-                    _ => view.unreadable.push((*document).clone()),
-                }
-            }
-        }
-        Ok(Some(view))
+        Ok(view)
     }
 }
 
-fn admitted(filter: &Filter, segment: &Segment) -> bool {
-    filter.documents.is_empty() || filter.documents.contains(&segment.header.document_id)
+impl View {
+    fn segment(&self, document: &DocumentId, key: &str) -> Option<Arc<Segment>> {
+        match &self.documents.get(document)?.state {
+            State::Ready(name, segment) if name == key => Some(segment.clone()),
+            _ => None,
+        }
+    }
 }
 
 #[async_trait]
@@ -116,30 +147,74 @@ impl<S: ObjectReader> ChunkIndex for SegmentIndex<S> {
         self.view(tenant).await.map(|_| ())
     }
 
-    async fn search(&self, tenant: &TenantId, query: &Query, limit: usize) -> Result<Retrieval, PortError> {
-        let view = self.view(tenant).await?;
-        // Filters narrow what is searched, so term statistics are those of what the caller may see.
-        let mut segments: Vec<Arc<Segment>> =
-            view.segments.values().filter(|s| s.header.tenant == *tenant && admitted(&query.filter, s)).cloned().collect();
-        segments.sort_unstable_by(|a, b| a.header.document_id.cmp(&b.header.document_id));
-        let (best, terms) = search(&segments, &query.text, &query.embedding.0, limit);
-        let mut unreadable = view.unreadable.clone();
-        let mut passages = Vec::with_capacity(best.len());
-        for Scored { segment, chunk, score, cosine, lexical } in best {
-            let header = &segments[segment].header;
-            match segments[segment].chunk(chunk) {
-                Ok(chunk) => passages.push(Passage {
-                    document_id: header.document_id.clone(),
-                    title: header.title.clone(),
-                    version: header.version.clone(),
-                    chunk,
-                    score,
-                    cosine,
-                    lexical,
-                }),
-                Err(_) => unreadable.push(header.document_id.clone()),
+    async fn search(&self, scope: &Scope, query: &Query, limit: usize) -> Result<Retrieval, PortError> {
+        let view = self.view(scope.tenant()).await?;
+        let mut found = Retrieval::default();
+        let mut segments: Vec<Arc<Segment>> = Vec::with_capacity(view.documents.len());
+        // What the caller may not see is out before anything is counted: terms' weights are those of the rest.
+        for (id, held) in view.documents.iter().filter(|(id, held)| query.filter.admits(scope, id, &held.attributes)) {
+            match &held.state {
+                State::Ready(_, segment) => segments.push(segment.clone()),
+                State::Unreadable => found.unreadable.push(id.clone()),
+                State::Outdated => found.outdated.push(id.clone()),
             }
         }
-        Ok(Retrieval { passages, terms, unreadable })
+        let (best, terms) = search(&segments, &query.text, &query.embedding.0, limit);
+        found.terms = terms;
+        let (scale, quantised) = quantise(&query.embedding.0);
+        for Scored { segment, chunk: at, score, cosine, lexical } in best {
+            let segment = &segments[segment];
+            let header = &segment.header;
+            let Ok(chunk) = segment.chunk(at) else {
+                found.unreadable.push(header.document_id.clone());
+                continue;
+            };
+            let title = view.documents.get(&header.document_id).and_then(|held| held.attributes.title.as_ref());
+            found.passages.push(Passage {
+                document_id: header.document_id.clone(),
+                title: title.unwrap_or(&header.title).clone(),
+                version: header.version.clone(),
+                chunk,
+                score,
+                cosine,
+                lexical,
+                sentences: segment.sentences(at, scale, &quantised),
+            });
+        }
+        Ok(found)
     }
+
+    fn section(&self, tenant: &TenantId, passage: &Passage, words: usize) -> Vec<Chunk> {
+        let view = self.views().get(tenant).cloned();
+        let held = view.as_ref().and_then(|view| view.documents.get(&passage.document_id));
+        match held.map(|held| &held.state) {
+            Some(State::Ready(_, segment)) if segment.header.version == passage.version => around(segment, &passage.chunk, words),
+            _ => vec![passage.chunk.clone()],
+        }
+    }
+}
+
+/// The chunks around one, as long as they are of the same section and there is room: the next one, the one before, and so on.
+fn around(segment: &Segment, chunk: &Chunk, words: usize) -> Vec<Chunk> {
+    let mut room = words.saturating_sub(count_words(&chunk.text));
+    let mut take = |at: Option<u32>| {
+        let next = segment.chunk(at?).ok().filter(|next| next.section == chunk.section)?;
+        room = room.checked_sub(count_words(&next.text))?;
+        Some(next)
+    };
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    let (mut is_open_before, mut is_open_after) = (true, true);
+    while is_open_before || is_open_after {
+        if is_open_after {
+            let next = take(chunk.ordinal.checked_add(after.len() as u32 + 1));
+            is_open_after = next.is_some();
+            after.extend(next);
+        }
+        if is_open_before {
+            let next = take(chunk.ordinal.checked_sub(before.len() as u32 + 1));
+            is_open_before = next.is_some();
+            before.extend(next);
+        }
+    }
+    before.into_iter().rev().chain(std::iter::once(chunk.clone())).chain(after).collect()
 }

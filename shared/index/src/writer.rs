@@ -1,40 +1,48 @@
 //! Changes a tenant's index: first the segment, then the manifest by a conditional write. A crash in between leaves an
 //! object that nobody points at, never a half state.
 
-use crate::manifest::{Manifest, ManifestEntry, SegmentRef};
-use crate::manifest_key;
+use crate::compact::Compactor;
+use crate::held::Held;
+use crate::manifest::{ManifestEntry, SegmentRef};
+use crate::nonce::{Nonces, document_folder};
 use crate::segment::{FORMAT, build};
 use async_trait::async_trait;
+use domain::documents::attributes::Attributes;
 use domain::fault::PortError;
 use domain::ids::{DocumentId, Sequencer, TenantId};
-use domain::objects::{Fetched, ObjectReader, ObjectWriter, WriteCondition};
+use domain::objects::{ObjectReader, ObjectWriter, WriteCondition};
 use domain::retrieval::{IndexEntry, IndexWriter, IndexedVersion};
-use domain::text::hexadecimal;
-use sha2::{Digest, Sha256};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// Lost races before giving up. Each loss means that another writer got through, so with W writers at work the last one
-/// needs W tries; the queue runs at most 8 at a time.
-const TRIES: usize = 32;
+/// needs W tries; the queue runs at most 8 at a time, and each may be followed by a merge.
+const TRIES: usize = 64;
 
 /// An [`IndexWriter`] over an object store.
 pub struct SegmentWriter<S> {
-    objects: Arc<S>,
-    model: String,
+    pub(crate) objects: Arc<S>,
+    pub(crate) held: Arc<Held<S>>,
+    pub(crate) model: String,
+    nonces: Arc<Nonces>,
+    compactor: Compactor<S>,
 }
 
 impl<S: ObjectReader + ObjectWriter> SegmentWriter<S> {
     /// Writes segments whose vectors are this model's.
-    pub const fn new(objects: Arc<S>, model: String) -> Self {
-        Self { objects, model }
+    pub fn new(objects: Arc<S>, model: String) -> Self {
+        Self::with_nonces(objects, model, Nonces::random())
     }
 
-    async fn manifest(&self, tenant: &TenantId) -> Result<(Manifest, WriteCondition), PortError> {
-        match self.objects.get(&manifest_key(tenant), None, None).await? {
-            Fetched::Found { bytes, etag } => Ok((parse_manifest(&bytes)?, WriteCondition::Matches(etag))),
-            Fetched::Absent | Fetched::NotModified => Ok((Manifest::default(), WriteCondition::Absent)),
-        }
+    /// A writer whose keys are the same in every run: what tests interleave must not depend on chance.
+    pub fn seeded(objects: Arc<S>, model: String, seed: u64) -> Self {
+        Self::with_nonces(objects, model, Nonces::from_seed(seed))
+    }
+
+    fn with_nonces(objects: Arc<S>, model: String, nonces: Nonces) -> Self {
+        let (held, nonces) = (Arc::new(Held::new(objects.clone())), Arc::new(nonces));
+        let compactor = Compactor::new(objects.clone(), held.clone(), nonces.clone(), model.clone());
+        Self { objects, held, model, nonces, compactor }
     }
 
     /// Applies a change under an event's sequencer and sweeps what it leaves behind. Answers the document's entry afterwards,
@@ -46,34 +54,62 @@ impl<S: ObjectReader + ObjectWriter> SegmentWriter<S> {
         sequencer: &Sequencer,
         change: Change,
     ) -> Result<Option<ManifestEntry>, PortError> {
+        // A write tells by itself whether the manifest was current. That there is nothing to write takes a fresh look.
+        let mut held = self.held.last(tenant);
         for _ in 0..TRIES {
-            let (mut manifest, condition) = self.manifest(tenant).await?;
-            let known = manifest.documents.get(document);
-            let Some(entry) = change.apply(known, sequencer) else { return Ok(None) };
-            if known != Some(&entry) {
-                manifest.documents.insert(document.clone(), entry.clone());
-                let bytes = serde_json::to_vec(&manifest)
-                    .map_err(|e| PortError::Unexpected { operation: "write manifest", code: e.classify_name().into() })?;
-                match self.objects.put(&manifest_key(tenant), bytes, condition).await {
-                    Ok(_) => {}
-                    Err(PortError::Conflict { .. }) => continue,
-                    Err(error) => return Err(error),
+            let is_fresh = held.is_none();
+            let known = match held.take() {
+                Some(known) => known,
+                None => self.held.latest(tenant).await?,
+            };
+            let before = known.manifest.documents.get(document);
+            let entry = change.apply(before, sequencer);
+            let now = match &entry {
+                Some(entry) if before != Some(entry) => {
+                    let mut next = known.manifest.as_ref().clone();
+                    next.set(document, entry.clone());
+                    if !change.is_said() {
+                        self.held.purge(&known, &mut next).await?;
+                    }
+                    match self.held.replace(&known, next).await {
+                        Ok(now) => now,
+                        Err(PortError::Conflict { .. }) => continue,
+                        Err(error) => return Err(error),
+                    }
                 }
+                _ if !is_fresh => continue,
+                Some(_) => known.clone(),
+                None => return Ok(None),
+            };
+            let Some(entry) = entry else { return Ok(None) };
+            if change.is_said() {
+                return Ok(Some(entry)); // Nothing lies anywhere else than before, and who says it may change nothing but manifests.
             }
-            self.sweep(tenant, document, &entry).await?;
+            let replaced = before.and_then(|before| before.segment.as_ref());
+            self.sweep_document(tenant, document, &entry, replaced).await?;
+            self.compactor.erase(now).await?;
             return Ok(Some(entry));
         }
         Err(PortError::Unavailable { operation: "write manifest", code: "contended".into() })
     }
 
-    /// Removes the document's segments of older events: replaced ones, and those of attempts that were cut off. One of the
-    /// same event stays: its attempt may still be about to commit it. The next event takes it along.
-    async fn sweep(&self, tenant: &TenantId, document: &DocumentId, entry: &ManifestEntry) -> Result<(), PortError> {
+    /// Removes the document's own objects of older events: replaced ones, and those of attempts that were cut off. One of the
+    /// same event stays unless it was pointed at before: its attempt may still be about to commit it. The next event takes
+    /// it along, or the daily sweep.
+    async fn sweep_document(
+        &self,
+        tenant: &TenantId,
+        document: &DocumentId,
+        entry: &ManifestEntry,
+        replaced: Option<&SegmentRef>,
+    ) -> Result<(), PortError> {
         let folder = document_folder(tenant, document);
+        let current = entry.segment.as_ref().filter(|segment| segment.place.is_none()).map(|segment| &segment.key);
         for key in self.objects.keys(&folder).await? {
             let sequencer = key[folder.len()..].split('-').next().and_then(|digits| Sequencer::parse(digits).ok());
-            let is_current = entry.segment.as_ref().is_some_and(|segment| segment.key == key);
-            if !is_current && sequencer.is_some_and(|sequencer| sequencer < entry.sequencer) {
+            let is_older = sequencer.is_some_and(|sequencer| sequencer < entry.sequencer);
+            let is_replaced = replaced.is_some_and(|replaced| replaced.key == key);
+            if Some(&key) != current && (is_older || is_replaced) {
                 self.objects.remove(&key).await?;
             }
         }
@@ -85,12 +121,6 @@ impl<S: ObjectReader + ObjectWriter> SegmentWriter<S> {
         let segment = entry.segment.as_ref().filter(|s| s.model == self.model && s.format == FORMAT)?;
         Some(IndexedVersion { version: segment.version.clone(), chunks: segment.chunks, pages: segment.pages })
     }
-
-    /// The key says which event, version and model a segment is of, so that no two that differ share one.
-    fn segment_key(&self, entry: &IndexEntry) -> String {
-        let hash = hexadecimal(&Sha256::digest(format!("{}\0{}", self.model, entry.version))[..4]);
-        format!("{}{}-{hash}.seg", document_folder(&entry.tenant, &entry.document_id), entry.sequencer.as_str())
-    }
 }
 
 /// What an event does to a document's entry.
@@ -100,7 +130,9 @@ enum Change {
     /// The searchable version stays, although it is no longer the bucket's.
     Hold,
     /// Another version is searchable.
-    Set(SegmentRef),
+    Set(SegmentRef, Attributes),
+    /// Something else is said about it.
+    Describe(Attributes),
     /// Nothing is searchable.
     Remove,
     /// Nothing that was last seen before the event is searchable, whatever newer event was applied.
@@ -108,61 +140,48 @@ enum Change {
 }
 
 impl Change {
+    const fn is_said(&self) -> bool {
+        matches!(self, Self::Describe(_))
+    }
+
     /// The entry after an event, or nothing if it has no say any more.
     fn apply(&self, known: Option<&ManifestEntry>, sequencer: &Sequencer) -> Option<ManifestEntry> {
         let segment = known.and_then(|entry| entry.segment.clone());
+        let attributes = known.map(|entry| entry.attributes.clone()).unwrap_or_default();
+        if let Self::Describe(newer) = self {
+            let sequencer = known.map_or_else(|| sequencer.clone(), |known| known.sequencer.clone());
+            return Some(ManifestEntry { sequencer, attributes: newer.clone().or_newer(attributes), segment });
+        }
         let order = known.map_or(Ordering::Less, |known| known.sequencer.cmp(sequencer));
         let segment = match (self, order) {
             (Self::Withdraw, _) => {
                 let segment = segment.filter(|segment| segment.seen_at >= *sequencer);
-                return known.map(|known| ManifestEntry { sequencer: known.sequencer.clone(), segment });
+                return known.map(|known| ManifestEntry { sequencer: known.sequencer.clone(), attributes, segment });
             }
             (_, Ordering::Greater) => return None,
             (Self::Confirm, _) => segment.map(|segment| SegmentRef { seen_at: sequencer.clone(), ..segment }),
             (Self::Hold, _) => segment,
-            (Self::Set(segment), _) => Some(segment.clone()),
-            (Self::Remove, _) => None,
+            (Self::Set(new, newer), _) => {
+                // Written already, and only the answer was lost: it may lie in a pack by now.
+                let place = segment.filter(|segment| segment.key == new.key).and_then(|segment| segment.place);
+                let segment = Some(SegmentRef { place, ..new.clone() });
+                return Some(ManifestEntry {
+                    sequencer: sequencer.clone(),
+                    attributes: newer.clone().or_newer(attributes),
+                    segment,
+                });
+            }
+            (Self::Remove | Self::Describe(_), _) => None,
         };
-        Some(ManifestEntry { sequencer: sequencer.clone(), segment })
-    }
-}
-
-fn document_folder(tenant: &TenantId, document: &DocumentId) -> String {
-    format!("index/{tenant}/{document}/")
-}
-
-/// Reads a manifest.
-pub(crate) fn parse_manifest(bytes: &[u8]) -> Result<Manifest, PortError> {
-    let manifest: Manifest = serde_json::from_slice(bytes)
-        .map_err(|e| PortError::Unexpected { operation: "read manifest", code: e.classify_name().into() })?;
-    if manifest.format == FORMAT {
-        Ok(manifest)
-    } else {
-        Err(PortError::Unexpected { operation: "read manifest", code: "format".into() })
-    }
-}
-
-/// A JSON error's class without its text: the text may quote what it could not read.
-trait ClassifyName {
-    fn classify_name(&self) -> &'static str;
-}
-
-impl ClassifyName for serde_json::Error {
-    fn classify_name(&self) -> &'static str {
-        match self.classify() {
-            serde_json::error::Category::Io => "io",
-            serde_json::error::Category::Syntax => "syntax",
-            serde_json::error::Category::Data => "shape",
-            serde_json::error::Category::Eof => "truncated",
-        }
+        Some(ManifestEntry { sequencer: sequencer.clone(), attributes, segment })
     }
 }
 
 #[async_trait]
 impl<S: ObjectReader + ObjectWriter> IndexWriter for SegmentWriter<S> {
     async fn searchable(&self, tenant: &TenantId, document_id: &DocumentId) -> Result<Option<IndexedVersion>, PortError> {
-        let (manifest, _) = self.manifest(tenant).await?;
-        Ok(manifest.documents.get(document_id).and_then(|entry| self.visible(entry)))
+        let known = self.held.latest(tenant).await?;
+        Ok(known.manifest.documents.get(document_id).and_then(|entry| self.visible(entry)))
     }
 
     async fn confirm(&self, tenant: &TenantId, document_id: &DocumentId, sequencer: &Sequencer) -> Result<(), PortError> {
@@ -182,11 +201,12 @@ impl<S: ObjectReader + ObjectWriter> IndexWriter for SegmentWriter<S> {
     }
 
     async fn put(&self, entry: IndexEntry) -> Result<(), PortError> {
-        let key = self.segment_key(&entry);
+        let key = self.nonces.segment_key(&entry.tenant, &entry.document_id, &entry.sequencer);
         let bytes =
             build(&entry, &self.model).map_err(|e| PortError::Unexpected { operation: "build segment", code: e.to_string() })?;
         let reference = SegmentRef {
             key: key.clone(),
+            place: None,
             size_bytes: bytes.len() as u64,
             model: self.model.clone(),
             format: FORMAT,
@@ -196,19 +216,23 @@ impl<S: ObjectReader + ObjectWriter> IndexWriter for SegmentWriter<S> {
             chunks: entry.chunks.len() as u32,
         };
         match self.objects.put(&key, bytes, WriteCondition::Absent).await {
-            // A repeat of the same event: the object at this key was made from the same version with the same model.
+            // Nobody else has this key: a conflict is an answer that was lost and asked for again.
             Ok(_) | Err(PortError::Conflict { .. }) => {}
             Err(error) => return Err(error),
         }
-        let change = Change::Set(reference);
+        let change = Change::Set(reference, entry.attributes);
         if self.commit(&entry.tenant, &entry.document_id, &entry.sequencer, change).await?.is_none() {
-            // Overtaken. Unless the newer event found this very version searchable, nobody will ever point at it.
-            let (manifest, _) = self.manifest(&entry.tenant).await?;
-            if manifest.segments().all(|(_, segment)| segment.key != key) {
-                self.objects.remove(&key).await?;
-            }
+            // Overtaken: nobody points at it, and nobody ever will.
+            self.objects.remove(&key).await?;
         }
         Ok(())
+    }
+
+    async fn describe(&self, tenant: &TenantId, document_id: &DocumentId, attributes: &Attributes) -> Result<(), PortError> {
+        // Not an event: for a document that is not there yet the entry comes before every event.
+        let first =
+            Sequencer::parse("0").map_err(|_| PortError::Unexpected { operation: "describe", code: "sequencer".into() })?;
+        self.commit(tenant, document_id, &first, Change::Describe(attributes.clone())).await.map(|_| ())
     }
 
     async fn remove(&self, tenant: &TenantId, document_id: &DocumentId, sequencer: &Sequencer) -> Result<(), PortError> {
@@ -217,5 +241,9 @@ impl<S: ObjectReader + ObjectWriter> IndexWriter for SegmentWriter<S> {
 
     async fn withdraw(&self, tenant: &TenantId, document_id: &DocumentId, sequencer: &Sequencer) -> Result<(), PortError> {
         self.commit(tenant, document_id, sequencer, Change::Withdraw).await.map(|_| ())
+    }
+
+    async fn compact(&self, tenant: &TenantId) -> Result<(), PortError> {
+        self.compactor.compact(tenant).await
     }
 }

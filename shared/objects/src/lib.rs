@@ -10,7 +10,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::fault::PortError;
 use domain::objects::{Fetched, Link, LinkSigner, ObjectHead, ObjectReader, ObjectWriter, UploadTerms, WriteCondition};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 /// One bucket.
@@ -25,6 +27,25 @@ impl Bucket {
     pub fn new(config: &SdkConfig, name: String) -> Self {
         Self { client: Client::new(config), name }
     }
+}
+
+impl Bucket {
+    /// The keys below a prefix whose time of writing (seconds since 1970) is wanted.
+    async fn listed(&self, prefix: &str, is_wanted: impl Fn(Option<i64>) -> bool + Send) -> Result<Vec<String>, PortError> {
+        let mut pages = self.client.list_objects_v2().bucket(&self.name).prefix(prefix).into_paginator().send();
+        let mut keys = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| port_error("ListObjects", &error))?;
+            let objects = page.contents.unwrap_or_default().into_iter();
+            keys.extend(objects.filter(|o| is_wanted(o.last_modified.map(|at| at.secs()))).filter_map(|object| object.key));
+        }
+        Ok(keys)
+    }
+}
+
+async fn collect(body: ByteStream) -> Result<Vec<u8>, PortError> {
+    let bytes = body.collect().await.map_err(|_| PortError::Unavailable { operation: "GetObject", code: "body".into() })?;
+    Ok(Vec::from(bytes.into_bytes()))
 }
 
 use aws_types::SdkConfig;
@@ -77,12 +98,7 @@ impl ObjectReader for Bucket {
         match request.send().await {
             Ok(object) => {
                 let etag = object.e_tag.clone().unwrap_or_default();
-                let bytes = object
-                    .body
-                    .collect()
-                    .await
-                    .map_err(|_| PortError::Unavailable { operation: "GetObject", code: "body".into() })?;
-                Ok(Fetched::Found { bytes: Vec::from(bytes.into_bytes()), etag })
+                Ok(Fetched::Found { bytes: collect(object.body).await?, etag })
             }
             Err(error) => match status_of(&error) {
                 Some(304) => Ok(Fetched::NotModified),
@@ -92,14 +108,30 @@ impl ObjectReader for Bucket {
         }
     }
 
-    async fn keys(&self, prefix: &str) -> Result<Vec<String>, PortError> {
-        let mut pages = self.client.list_objects_v2().bucket(&self.name).prefix(prefix).into_paginator().send();
-        let mut keys = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| port_error("ListObjects", &error))?;
-            keys.extend(page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key));
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Vec<u8>>, PortError> {
+        if range.is_empty() {
+            return Ok(Some(Vec::new()));
         }
-        Ok(keys)
+        let request = self.client.get_object().bucket(&self.name).key(key);
+        let request = request.range(format!("bytes={}-{}", range.start, range.end - 1));
+        match request.send().await {
+            Ok(object) => Ok(Some(collect(object.body).await?)),
+            Err(error) => match status_of(&error) {
+                // The object ends before the range begins.
+                Some(416) => Ok(Some(Vec::new())),
+                Some(404) => Ok(None),
+                _ => Err(port_error("GetObject", &error)),
+            },
+        }
+    }
+
+    async fn keys(&self, prefix: &str) -> Result<Vec<String>, PortError> {
+        self.listed(prefix, |_| true).await
+    }
+
+    async fn keys_before(&self, prefix: &str, before: Timestamp) -> Result<Vec<String>, PortError> {
+        // An object without a time is none of ours to judge.
+        self.listed(prefix, |written| written.is_some_and(|written| written < before.as_second())).await
     }
 }
 

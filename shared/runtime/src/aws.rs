@@ -6,6 +6,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder, tls};
 use aws_types::SdkConfig;
+use aws_types::region::Region;
 use std::time::Duration;
 
 /// A connection inside a region takes single milliseconds; more means that it will not come.
@@ -24,4 +25,13 @@ pub async fn sdk_config(attempt: Duration) -> SdkConfig {
         .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(attempt).build())
         .load()
         .await
+}
+
+/// The same for a stack that is named, with the credentials of the environment: for the command line.
+pub async fn sdk_config_of(attempt: Duration, region: &str, endpoint: Option<&str>) -> SdkConfig {
+    let config = sdk_config(attempt).await.into_builder().region(Region::new(region.to_owned()));
+    match endpoint {
+        Some(endpoint) => config.endpoint_url(endpoint).build(),
+        None => config.build(),
+    }
 }

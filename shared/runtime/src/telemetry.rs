@@ -133,6 +133,24 @@ impl Unit {
     }
 }
 
+/// Writes a record of its own for something that must not happen, which an alarm waits for: by function only, so that the
+/// alarm need not know the outcomes.
+pub fn alert(function: &'static str, name: &'static str, value: f64) {
+    write_line(&alert_record(function, name, value, Timestamp::now()));
+}
+
+fn alert_record(function: &'static str, name: &'static str, value: f64, now: Timestamp) -> Value {
+    let mut record = serde_json::json!({
+        "_aws": {
+            "Timestamp": now.as_millisecond(),
+            "CloudWatchMetrics": [{ "Namespace": NAMESPACE, "Dimensions": [["function"]], "Metrics": [{ "Name": name, "Unit": "Count" }] }],
+        },
+        "function": function,
+    });
+    record[name] = value.into();
+    record
+}
+
 /// The one metrics record of an invocation. Dimensions are the function and the outcome; ids are properties, never
 /// dimensions (each new dimension value is a new metric to pay for).
 pub struct Invocation {
@@ -182,6 +200,13 @@ impl Invocation {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_alert_has_the_function_alone_as_its_dimension() {
+        let record = alert_record("chat", "UnreadableDocuments", 2.0, Timestamp::UNIX_EPOCH);
+        assert_eq!((&record["UnreadableDocuments"], &record["function"]), (&2.0.into(), &"chat".into()));
+        assert_eq!(record["_aws"]["CloudWatchMetrics"][0]["Dimensions"], serde_json::json!([["function"]]));
+    }
 
     #[test]
     fn the_record_is_cloudwatchs_embedded_format() {

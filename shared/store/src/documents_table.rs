@@ -4,17 +4,19 @@
 //! pk = TENANT#{tenant}   sk = {document id}
 //! object_key title format status reason progress_stage progress_done progress_total pages chunks size_bytes version
 //! searchable_version sequencer uploaded_by created_at updated_at valid_until claim expires_at
+//! given_title tags document_date groups revision
 //! ```
 //! `sequencer` is the last event that was taken up, `claim` the token of the attempt that works on it (absent once it ended).
 //! Times are milliseconds since 1970; `expires_at` (seconds) is the table's time to live, set on deleted rows only.
 
-use crate::item::{Item, n, number, s, text};
+use crate::item::{Item, n, number, s, set, text, texts};
 use crate::port_error;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use aws_types::SdkConfig;
+use domain::documents::attributes::{Attributes, parse_date};
 use domain::documents::index_object::{file_name, reason_code};
 use domain::documents::pages::{Format, Reason};
 use domain::documents::registry::{
@@ -86,6 +88,7 @@ fn item(document: &Document) -> Item {
         ("created_at".into(), n(document.created_at.as_millisecond())),
         ("updated_at".into(), n(document.updated_at.as_millisecond())),
     ]);
+    item.extend(columns(&document.attributes).into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     let mut optional = |name: &str, value: Option<AttributeValue>| {
         if let Some(value) = value {
             item.insert(name.into(), value);
@@ -98,14 +101,38 @@ fn item(document: &Document) -> Item {
     item
 }
 
+/// The columns of what is said about a document; those to be left out have no value.
+fn columns(attributes: &Attributes) -> [(&'static str, Option<AttributeValue>); 5] {
+    [
+        ("given_title", attributes.title.as_ref().map(s)),
+        ("tags", set(attributes.tags.iter().map(ToString::to_string))),
+        ("document_date", attributes.date.map(|date| s(date.to_string()))),
+        ("groups", set(attributes.groups.iter().map(ToString::to_string))),
+        ("revision", Some(attributes.revision).filter(|revision| *revision > 0).map(n)),
+    ]
+}
+
+/// What is said about a document; nothing if a column cannot be read: an access list is not guessed.
+fn attributes(item: &Item) -> Option<Attributes> {
+    Some(Attributes {
+        title: text(item, "given_title").map(str::to_owned),
+        tags: Attributes::tags(texts(item, "tags")?).ok()?,
+        date: text(item, "document_date").map(parse_date).transpose().ok()?,
+        groups: Attributes::groups(texts(item, "groups")?).ok()?,
+        revision: number(item, "revision").unwrap_or(0),
+    })
+}
+
 fn document(item: &Item) -> Option<Document> {
     let tenant = TenantId::parse(text(item, "pk")?.strip_prefix("TENANT#")?).ok()?;
+    let attributes = attributes(item)?;
     let stage: Option<Stage> = text(item, "progress_stage").and_then(read_spelled);
     Some(Document {
         id: DocumentId::parse(text(item, "sk")?).ok()?,
         tenant,
         key: text(item, "object_key")?.to_owned(),
-        title: text(item, "title")?.to_owned(),
+        title: attributes.title.clone().or_else(|| text(item, "title").map(str::to_owned))?,
+        attributes,
         format: text(item, "format").and_then(read_spelled::<Format>),
         status: read_spelled(text(item, "status")?)?,
         reason: text(item, "reason").and_then(read_spelled::<Reason>),
@@ -187,6 +214,40 @@ impl DocumentRegistry for DocumentsTable {
         }
     }
 
+    async fn describe(
+        &self,
+        tenant: &TenantId,
+        id: &DocumentId,
+        attributes: &Attributes,
+        now: Timestamp,
+    ) -> Result<(), PortError> {
+        // Every column by a name of its own: some are reserved words.
+        let (mut set, mut remove) = (vec!["updated_at = :now".to_owned()], Vec::new());
+        let mut update = self.update(tenant, id).expression_attribute_values(":now", n(now.as_millisecond()));
+        for (name, value) in columns(attributes) {
+            update = update.expression_attribute_names(format!("#{name}"), name);
+            match value {
+                Some(value) => {
+                    set.push(format!("#{name} = :{name}"));
+                    update = update.expression_attribute_values(format!(":{name}"), value);
+                }
+                None => remove.push(format!("#{name}")),
+            }
+        }
+        let remove = if remove.is_empty() { String::new() } else { format!(" REMOVE {}", remove.join(", ")) };
+        update
+            .update_expression(format!("SET {}{remove}", set.join(", ")))
+            .condition_expression(
+                "attribute_exists(pk) AND (revision = :before OR (attribute_not_exists(revision) AND :before = :zero))",
+            )
+            .expression_attribute_values(":before", n(attributes.revision.saturating_sub(1)))
+            .expression_attribute_values(":zero", n(0))
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| port_error("UpdateItem documents", &error))
+    }
+
     async fn mark_deleting(&self, tenant: &TenantId, id: &DocumentId, now: Timestamp, until: Timestamp) -> Result<(), PortError> {
         self.update(tenant, id)
             .update_expression("SET #status = :deleting, updated_at = :now, valid_until = :until REMOVE #reason")
@@ -205,6 +266,10 @@ impl DocumentRegistry for DocumentsTable {
 
 #[async_trait]
 impl IndexingRegistry for DocumentsTable {
+    async fn look_up(&self, tenant: &TenantId, id: &DocumentId) -> Result<Option<Document>, PortError> {
+        self.find(tenant, id).await
+    }
+
     async fn claim(&self, claim: &Claim) -> Result<Claimed, PortError> {
         let file = file_name(&claim.key);
         let mut update = self
@@ -215,10 +280,12 @@ impl IndexingRegistry for DocumentsTable {
                  REMOVE #reason, progress_stage, progress_done, progress_total, expires_at",
             )
             // A newer event takes over at once; a repeat of the same one only when the attempt before it is over unfinished.
-            .condition_expression(
+            .condition_expression(if claim.is_repeat {
+                "sequencer = :sequencer AND (attribute_not_exists(claim) OR valid_until < :now OR claim = :claim)"
+            } else {
                 "attribute_not_exists(sequencer) OR sequencer < :sequencer \
-                 OR (sequencer = :sequencer AND attribute_exists(claim) AND valid_until < :now) OR claim = :claim",
-            )
+                 OR (sequencer = :sequencer AND attribute_exists(claim) AND valid_until < :now) OR claim = :claim"
+            })
             .expression_attribute_names("#status", "status")
             .expression_attribute_names("#reason", "reason")
             .expression_attribute_names("#format", "format")
@@ -236,7 +303,11 @@ impl IndexingRegistry for DocumentsTable {
             update = update.expression_attribute_values(name, value);
         }
         match update.send().await.map_err(|error| port_error("UpdateItem documents", &error)) {
-            Ok(done) => Ok(Claimed::Yes(done.attributes.as_ref().and_then(document).map(Box::new))),
+            // A row that cannot be read stops the attempt: it may say who may see the document.
+            Ok(done) => match done.attributes.filter(|row| !row.is_empty()) {
+                Some(row) => Ok(Claimed::Yes(Some(Box::new(read("UpdateItem documents", &row)?)))),
+                None => Ok(Claimed::Yes(None)),
+            },
             Err(PortError::Conflict { .. }) => self.why_not(claim).await,
             Err(error) => Err(error),
         }

@@ -2,10 +2,12 @@
 
 mod audit_table;
 mod documents_table;
+mod engine_rows;
 mod item;
 
 pub use audit_table::AuditTable;
 pub use documents_table::DocumentsTable;
+pub use engine_rows::EngineRows;
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};

@@ -4,12 +4,15 @@ use crate::outage::Outage;
 use async_trait::async_trait;
 use domain::fault::PortError;
 use domain::objects::{Fetched, Link, LinkSigner, ObjectHead, ObjectReader, ObjectWriter, UploadTerms, WriteCondition};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[derive(Clone)]
 struct Stored {
     bytes: Vec<u8>,
+    written: Timestamp,
     serial: u64,
     metadata: BTreeMap<String, String>,
 }
@@ -27,6 +30,8 @@ impl Stored {
 #[derive(Default)]
 struct State {
     serial: u64,
+    /// What the store's clock shows.
+    now: Timestamp,
     objects: BTreeMap<String, Stored>,
     /// Every version ever written: a reader who names one gets it, whatever is at the key now.
     versions: BTreeMap<(String, String), Stored>,
@@ -35,7 +40,7 @@ struct State {
 impl State {
     fn put(&mut self, key: &str, bytes: Vec<u8>, metadata: BTreeMap<String, String>) -> String {
         self.serial += 1;
-        let stored = Stored { bytes, serial: self.serial, metadata };
+        let stored = Stored { bytes, written: self.now, serial: self.serial, metadata };
         self.versions.insert((key.to_owned(), stored.version_id()), stored.clone());
         let etag = stored.etag();
         self.objects.insert(key.to_owned(), stored);
@@ -71,6 +76,11 @@ impl MemoryObjects {
         format!("v{}", self.state().put(key, bytes.to_vec(), metadata))
     }
 
+    /// Sets the store's clock, which else stands still at 1970.
+    pub fn set_time(&self, now: Timestamp) {
+        self.state().now = now;
+    }
+
     /// Removes an object as a client would.
     pub fn take_away(&self, key: &str) {
         self.state().objects.remove(key);
@@ -81,6 +91,27 @@ impl MemoryObjects {
         if let Some(stored) = self.state().objects.get_mut(key) {
             change(&mut stored.bytes);
         }
+    }
+
+    /// The bytes of one version.
+    pub fn version(&self, key: &str, version_id: &str) -> Option<Vec<u8>> {
+        self.state().versions.get(&(key.to_owned(), version_id.to_owned())).map(|stored| stored.bytes.clone())
+    }
+
+    /// Everything that was ever written to a key, oldest first.
+    pub fn history(&self, key: &str) -> Vec<Vec<u8>> {
+        let state = self.state();
+        let mut versions: Vec<&Stored> =
+            state.versions.iter().filter(|((of, _), _)| of == key).map(|(_, stored)| stored).collect();
+        versions.sort_by_key(|stored| stored.serial);
+        versions.into_iter().map(|stored| stored.bytes.clone()).collect()
+    }
+
+    /// The keys that were ever written.
+    pub fn ever_written(&self) -> Vec<String> {
+        let mut keys: Vec<String> = self.state().versions.keys().map(|(key, _)| key.clone()).collect();
+        keys.dedup();
+        keys
     }
 
     /// The keys.
@@ -122,10 +153,26 @@ impl ObjectReader for MemoryObjects {
         })
     }
 
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Vec<u8>>, PortError> {
+        let answer = self.outage.call("GetObject").await?;
+        let part = self.state().objects.get(key).map(|stored| {
+            let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(stored.bytes.len());
+            stored.bytes[place(range.start)..place(range.end).max(place(range.start))].to_vec()
+        });
+        answer.with(part)
+    }
+
     async fn keys(&self, prefix: &str) -> Result<Vec<String>, PortError> {
         let answer = self.outage.call("ListObjects").await?;
         let keys = self.state().objects.keys().filter(|key| key.starts_with(prefix)).cloned().collect();
         answer.with(keys)
+    }
+
+    async fn keys_before(&self, prefix: &str, before: Timestamp) -> Result<Vec<String>, PortError> {
+        let answer = self.outage.call("ListObjects").await?;
+        let state = self.state();
+        let old = state.objects.iter().filter(|(key, stored)| key.starts_with(prefix) && stored.written < before);
+        answer.with(old.map(|(key, _)| key.clone()).collect())
     }
 }
 

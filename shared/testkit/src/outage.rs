@@ -10,6 +10,7 @@ use std::task::Poll;
 #[derive(Default)]
 struct Plan {
     calls: u64,
+    failures: u64,
     /// Calls that still work; `None` is forever.
     works: Option<u64>,
     /// Whether the first call that fails has its effect all the same, and only its answer is lost.
@@ -49,6 +50,11 @@ impl Outage {
         self.plan().calls
     }
 
+    /// How many calls failed or lost their answer.
+    pub fn failures(&self) -> u64 {
+        self.plan().failures
+    }
+
     /// How many turns each of the next calls waits, so that other work goes first. No waiting once they are used up.
     pub fn take_turns(&self, turns: impl IntoIterator<Item = u8>) {
         self.plan().turns = turns.into_iter().collect();
@@ -65,9 +71,13 @@ impl Outage {
             None => Ok(Answer(None)),
             Some(0) if plan.loses_answer => {
                 plan.loses_answer = false;
+                plan.failures += 1;
                 Ok(Answer(Some(down())))
             }
-            Some(0) => Err(down()),
+            Some(0) => {
+                plan.failures += 1;
+                Err(down())
+            }
             Some(works) => {
                 plan.works = Some(works - 1);
                 Ok(Answer(None))

@@ -2,6 +2,7 @@
 
 use crate::outage::Outage;
 use async_trait::async_trait;
+use domain::documents::attributes::Attributes;
 use domain::documents::index_object::file_name;
 use domain::documents::pages::Format;
 use domain::documents::registry::{
@@ -83,6 +84,26 @@ impl DocumentRegistry for MemoryRegistry {
         answer.with(cancelled)
     }
 
+    async fn describe(
+        &self,
+        tenant: &TenantId,
+        id: &DocumentId,
+        attributes: &Attributes,
+        now: Timestamp,
+    ) -> Result<(), PortError> {
+        let answer = self.outage.call("UpdateItem documents").await?;
+        let mut rows = self.rows();
+        let row = rows.get_mut(&(tenant.clone(), id.clone()));
+        let Some(row) = row.filter(|row| row.document.attributes.revision + 1 == attributes.revision) else {
+            return Err(PortError::Conflict { operation: "UpdateItem documents" });
+        };
+        if let Some(title) = &attributes.title {
+            row.document.title.clone_from(title);
+        }
+        (row.document.attributes, row.document.updated_at) = (attributes.clone(), now);
+        answer.with(())
+    }
+
     async fn mark_deleting(&self, tenant: &TenantId, id: &DocumentId, now: Timestamp, until: Timestamp) -> Result<(), PortError> {
         let answer = self.outage.call("UpdateItem documents").await?;
         match self.rows().get_mut(&(tenant.clone(), id.clone())) {
@@ -107,6 +128,7 @@ fn new_document(claim: &Claim) -> Document {
         tenant: claim.tenant.clone(),
         key: claim.key.clone(),
         title: file_name(&claim.key).to_owned(),
+        attributes: Attributes::default(),
         format: Format::from_name(&claim.key),
         status: Status::Indexing,
         reason: None,
@@ -126,6 +148,10 @@ fn new_document(claim: &Claim) -> Document {
 
 #[async_trait]
 impl IndexingRegistry for MemoryRegistry {
+    async fn look_up(&self, tenant: &TenantId, id: &DocumentId) -> Result<Option<Document>, PortError> {
+        self.find(tenant, id).await
+    }
+
     async fn claim(&self, claim: &Claim) -> Result<Claimed, PortError> {
         let answer = self.outage.call("UpdateItem documents").await?;
         let mut rows = self.rows();
@@ -134,7 +160,10 @@ impl IndexingRegistry for MemoryRegistry {
         if let Some(Row { document, claim: held }) = &before
             && let Some(sequencer) = &document.sequencer
         {
-            let over = held.is_some() && document.valid_until.is_some_and(|until| until < claim.now);
+            let over = match held {
+                Some(_) => document.valid_until.is_some_and(|until| until < claim.now),
+                None => claim.is_repeat,
+            };
             if *sequencer == claim.sequencer && held.is_some() && !over {
                 return answer.with(Claimed::Busy);
             }

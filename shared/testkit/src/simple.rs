@@ -11,6 +11,7 @@ use domain::ids::{IdSource, RequestId, SubjectId, TenantId};
 use domain::retrieval::{Embedder, Embedding};
 use domain::text::Analyzer;
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use ulid::Ulid;
@@ -55,6 +56,13 @@ impl AuditLog for MemoryAuditLog {
 /// Ids that count up.
 #[derive(Default)]
 pub struct CountingIds(AtomicU64);
+
+impl CountingIds {
+    /// Ids that count up from a number: those of several functions must never be the same.
+    pub const fn starting_at(first: u64) -> Self {
+        Self(AtomicU64::new(first))
+    }
+}
 
 impl IdSource for CountingIds {
     fn next(&self, now: Timestamp) -> Ulid {
@@ -126,7 +134,11 @@ pub fn fixed_now() -> Timestamp {
 /// A request of one person of one tenant.
 pub fn context(tenant: &str, roles: &[Role]) -> Context {
     Context {
-        actor: Actor { subject: SubjectId::parse("person-1").expect("a subject"), roles: roles.to_vec() },
+        actor: Actor {
+            subject: SubjectId::parse("person-1").expect("a subject"),
+            roles: roles.to_vec(),
+            groups: BTreeSet::new(),
+        },
         tenant: TenantId::parse(tenant).expect("a tenant"),
         request_id: RequestId::new("request-1"),
         now: fixed_now(),

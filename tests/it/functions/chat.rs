@@ -5,7 +5,8 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::audit::{EventType, Outcome};
-use domain::chat::{ChatModel, Completion, DraftSentence, Prompt, TokenUsage};
+use domain::chat::extractive::ExtractiveModel;
+use domain::chat::{ChatModel, Completion, DraftSentence, Prompt, SupportPolicy, TokenUsage};
 use domain::fault::PortError;
 use serde_json::{Value, json};
 
@@ -46,6 +47,7 @@ async fn a_question_is_answered_word_for_word_with_document_version_page_and_pla
         json!({
             "answer": [{
                 "text": "Alcohol gel is rubbed in for 20 seconds until the hands are dry.",
+                "support": { "verdict": "quoted" },
                 "citations": [{
                     "document_id": document_id(HYGIENE).as_str(),
                     "version": "v1",
@@ -61,7 +63,7 @@ async fn a_question_is_answered_word_for_word_with_document_version_page_and_pla
             "refused": false,
             "conversation_id": CONVERSATION,
             "model": "extractive",
-            "usage": { "passages": 2, "input_tokens": 0, "output_tokens": 0 },
+            "usage": { "passages": 2, "unsupported_sentences": 0, "input_tokens": 0, "output_tokens": 0 },
             "trace_id": REQUEST_ID,
         })
     );
@@ -95,7 +97,7 @@ async fn i4_an_answer_whose_audit_row_cannot_be_stored_is_not_given() {
     assert_eq!(refusal.problem(), (503, "unavailable"), "a refusal shows passages too");
 }
 
-/// A model that says things it cannot prove.
+/// A model that says things it cannot prove, or fails.
 struct Fabulist;
 
 #[async_trait]
@@ -106,38 +108,110 @@ impl ChatModel for Fabulist {
 
     async fn complete(&self, prompt: &Prompt<'_>) -> Result<Completion, PortError> {
         let draft = |text: &str, supports| DraftSentence { text: text.to_owned(), supports };
-        let length = prompt.passages[0].chunk.text.chars().count();
-        let sentences = if prompt.question.contains("nothing") {
-            vec![draft("Free invention.", vec![])]
-        } else {
-            vec![
+        let gel = prompt.passages.iter().position(|p| p.chunk.text.contains("gel")).expect("the passage on gel");
+        let length = prompt.passages[gel].chunk.text.chars().count();
+        let at = prompt.passages[gel].chunk.text.find("Alcohol").expect("the sentence");
+        let all = || vec![(gel, at..length)];
+        let sentences = match prompt.question {
+            question if question.contains("outage") => {
+                return Err(PortError::Unavailable { operation: "complete", code: "injected".into() });
+            }
+            question if question.contains("silent") => vec![],
+            question if question.contains("wrong") => {
+                vec![draft("Alcohol gel is rubbed in for 90 seconds until the hands are dry.", all())]
+            }
+            _ => vec![
                 draft("Free invention.", vec![]),
                 draft("Of a passage that is not there.", vec![(prompt.passages.len(), 0..4)]),
-                draft("Of a place that is not there.", vec![(0, length + 1..length + 9)]),
-                draft("Of no words at all.", vec![(0, 3..3)]),
-                draft("This is written.", vec![(0, 0..4), (usize::MAX, 0..4)]),
-            ]
+                draft("Of a place that is not there.", vec![(gel, length + 1..length + 9)]),
+                draft("Of no words at all.", vec![(gel, 3..3)]),
+                draft("Alcohol gel is not rubbed in for 20 seconds.", all()),
+                draft("Rub in alcohol gel for 20 seconds until the hands are dry.", vec![(gel, at..length), (usize::MAX, 0..4)]),
+            ],
         };
         Ok(Completion { sentences, usage: TokenUsage { input: 7, output: 5 } })
     }
 }
 
+async fn ask_fabulist(house: &House, policy: SupportPolicy, question: &str) -> super::Reply {
+    let fallback: Option<Box<dyn ChatModel>> = Some(Box::new(ExtractiveModel::default()));
+    let app = chat::Chat { model: Box::new(Fabulist), fallback, policy, ..house.chat() };
+    let event = event_with_body("chat.ask", &json!({ "question": question }));
+    super::Reply::from(chat::handle(&app, &super::request(&event)).await)
+}
+
 #[tokio::test]
-async fn no_sentence_leaves_without_a_citation_that_holds() {
+async fn no_sentence_leaves_without_citations_that_support_it() {
     let house = hospital().await;
-    let app = chat::Chat { model: Box::new(Fabulist), ..house.chat() };
-    let ask = async |question: &str| {
-        let event = event_with_body("chat.ask", &json!({ "question": question }));
-        super::Reply::from(chat::handle(&app, &super::request(&event)).await)
-    };
-    let reply = ask("How long is alcohol gel rubbed in?").await;
+    let reply = ask_fabulist(&house, SupportPolicy::Drop, "How long is alcohol gel rubbed in?").await;
     let body = reply.ok(200);
-    assert_eq!(sentences(body), ["This is written."]);
-    assert_eq!(cited(body).len(), 1);
-    assert_eq!(body["answer"][0]["citations"][0]["quote"].as_str().map(|q| q.chars().count()), Some(4));
-    assert_eq!(body["usage"], json!({ "passages": 2, "input_tokens": 7, "output_tokens": 5 }));
-    let reply = ask("Prove nothing about alcohol gel.").await;
-    assert_eq!((sentences(reply.ok(200)), &reply.body["refusal"]["reason"]), (vec![], &json!("no_support")));
+    assert_eq!(sentences(body), ["Rub in alcohol gel for 20 seconds until the hands are dry."]);
+    assert_eq!((&body["answer"][0]["support"]["verdict"], cited(body).len()), (&json!("reworded"), 1));
+    assert_eq!(body["usage"], json!({ "passages": 2, "unsupported_sentences": 5, "input_tokens": 7, "output_tokens": 5 }));
+}
+
+#[tokio::test]
+async fn by_policy_an_unsupported_sentence_is_marked_instead_but_never_without_a_citation() {
+    let house = hospital().await;
+    let reply = ask_fabulist(&house, SupportPolicy::Mark, "How long is alcohol gel rubbed in?").await;
+    let verdicts: Vec<&Value> = reply.ok(200)["answer"].as_array().expect("sentences").iter().map(|s| &s["support"]).collect();
+    assert_eq!(verdicts, [&json!({ "verdict": "unsupported", "reason": "negation" }), &json!({ "verdict": "reworded" })]);
+}
+
+#[tokio::test]
+async fn where_a_model_fails_or_nothing_that_it_wrote_holds_the_documents_are_quoted() {
+    let house = hospital().await;
+    for (policy, question) in [
+        (SupportPolicy::Drop, "How long is alcohol gel rubbed in, outage?"),
+        (SupportPolicy::Drop, "How long is alcohol gel rubbed in, wrong?"),
+        (SupportPolicy::Mark, "How long is alcohol gel rubbed in, wrong?"),
+    ] {
+        let reply = ask_fabulist(&house, policy, question).await;
+        assert_eq!(sentences(reply.ok(200)), ["Alcohol gel is rubbed in for 20 seconds until the hands are dry."], "{question}");
+        assert_eq!(reply.body["model"], "extractive");
+    }
+    let reply = ask_fabulist(&house, SupportPolicy::Drop, "How long is alcohol gel rubbed in, silent?").await;
+    assert_eq!(reply.ok(200)["refusal"]["reason"], "no_support", "a model that finds nothing is believed");
+}
+
+#[tokio::test]
+async fn a_question_for_a_decision_about_a_patient_is_answered_with_a_notice() {
+    let house = hospital().await;
+    let reply = house.question("Should I give my patient alcohol gel that is rubbed in?").await;
+    assert_eq!(reply.ok(200)["notice"]["reason"], "advice");
+    assert!(reply.body["answer"].as_array().is_some_and(|a| !a.is_empty()) || reply.body["refusal"]["nearest"].is_array());
+    let reply = house.question("How long is alcohol gel rubbed in?").await;
+    assert!(reply.ok(200).get("notice").is_none());
+}
+
+#[tokio::test]
+async fn odd_questions_get_an_honest_answer_and_never_a_500() {
+    let house = hospital().await;
+    let reason = async |question: &str| {
+        let reply = house.question(question).await;
+        let body = reply.ok(200);
+        assert!(body["refusal"]["message"].as_str().is_none_or(|m| m.len() > 20), "{body}");
+        body["refusal"]["reason"].as_str().unwrap_or("answered").to_owned()
+    };
+    assert_eq!(reason("What about the other one?").await, "no_terms");
+    assert_eq!(reason("?").await, "no_terms");
+    assert_eq!(reason("🩺🩺🩺").await, "no_terms");
+    assert_eq!(reason("17 42 2026 3.14").await, "no_support");
+    assert_eq!(reason("Wie lange dauert die Genehmigung eines Urlaubsantrags?").await, "no_support");
+    assert_eq!(reason("今日の昼食は何ですか").await, "no_support");
+    assert_eq!(reason(&"perioperative thromboprophylaxis schedule ".repeat(90)).await, "no_support");
+    assert_eq!(reason("'; DROP TABLE documents; --").await, "no_support");
+}
+
+#[tokio::test]
+async fn a_filter_that_leaves_nothing_is_told_from_an_empty_house() {
+    let house = hospital().await;
+    let nowhere = "doc_01h2xcejqtf2nbrexx3vqjhp41";
+    let question = json!({ "question": "How long is alcohol gel rubbed in?", "filters": { "documents": [nowhere] } });
+    let reply = house.ask(&event_with_body("chat.ask", &question)).await;
+    assert_eq!(reply.ok(200)["refusal"]["reason"], "no_match");
+    let reply = House::new().ask(&event_with_body("chat.ask", &question)).await;
+    assert_eq!(reply.ok(200)["refusal"]["reason"], "no_documents");
 }
 
 #[tokio::test]
@@ -166,7 +240,7 @@ async fn another_tenants_documents_are_neither_found_nor_reachable_by_a_filter()
     assert!(!reply.text.contains("99"), "{}", reply.text);
     let filtered = json!({ "question": "How long is alcohol gel rubbed in?", "filters": { "documents": [foreign.as_str()] } });
     let reply = house.ask(&event_with_body("chat.ask", &filtered)).await;
-    assert_eq!(reply.ok(200)["refusal"]["reason"], "no_documents");
+    assert_eq!(reply.ok(200)["refusal"]["reason"], "no_match");
     let mut event = event_with_body("chat.ask", &json!({ "question": "How long is alcohol gel rubbed in?" }));
     set_claim(&mut event, "custom:tenant", "west");
     let reply = house.ask(&event).await;

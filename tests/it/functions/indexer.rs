@@ -374,6 +374,11 @@ async fn no_segment_outlives_its_document_when_a_run_was_cut_off() {
             let cut = !house.deliver(&batch).await.is_empty();
             house.outage.end();
             deliver_until_done(&house, &batch).await;
+            if !text.is_empty() {
+                // What an attempt at the same event has left may still be another's: the daily sweep takes it.
+                let end = jiff::Timestamp::MAX;
+                house.indexer.upkeep.sweep(&super::tenant(KEY), end).await.expect("a sweep");
+            }
             let segments = house.index.keys().iter().filter(|key| key.contains("/doc_")).count();
             assert_eq!(segments, usize::from(!text.is_empty()), "{kind}, cut off after {after} calls");
             if !cut {

@@ -1,16 +1,20 @@
 //! Events of `events/` through the functions' handlers, with fakes behind them.
 
+mod access;
 mod chat;
 mod documents;
 mod indexer;
 mod schedules;
+mod upkeep;
 
 use crate::repository;
 use ::chat::Chat;
 use ::documents::Documents;
 use ::indexer::Indexer;
 use domain::audit::EventType;
-use domain::chat::extractive::{CANDIDATES, ExtractiveModel};
+use domain::chat::SupportPolicy;
+use domain::chat::extractive::ExtractiveModel;
+use domain::chat::support::SupportChecker;
 use domain::documents::index_object::Bounds;
 use domain::documents::registry::{Document, DocumentRegistry as _};
 use domain::ids::{DocumentId, TenantId};
@@ -121,6 +125,7 @@ impl House {
             extractor: Box::new(FixedExtractor),
             embedder: Box::new(WordEmbedder),
             index: Box::new(SegmentWriter::new(Arc::new(index.clone()), WordEmbedder.model_id().to_owned())),
+            upkeep: Box::new(SegmentWriter::new(Arc::new(index.clone()), WordEmbedder.model_id().to_owned())),
             audit: Box::new(audit.clone()),
             ids: Box::new(CountingIds::default()),
             // An attempt that was cut off is over at once: the next delivery need not wait for its claim to end.
@@ -134,7 +139,10 @@ impl House {
         Chat {
             index: Box::new(SegmentIndex::new(Arc::new(self.index.clone()), WordEmbedder.model_id().to_owned())),
             embedder: Arc::new(WordEmbedder),
-            model: Box::new(ExtractiveModel::new(Arc::new(WordEmbedder), CANDIDATES)),
+            model: Box::new(ExtractiveModel::default()),
+            fallback: None,
+            checker: SupportChecker::default(),
+            policy: SupportPolicy::Drop,
             audit: Box::new(self.audit.clone()),
             ids: Box::new(CountingIds::default()),
         }
@@ -146,6 +154,7 @@ impl House {
             registry: Box::new(self.registry.clone()),
             links: Box::new(self.documents.clone()),
             objects: Box::new(self.documents.clone()),
+            index: Box::new(SegmentWriter::new(Arc::new(self.index.clone()), WordEmbedder.model_id().to_owned())),
             audit: Box::new(self.audit.clone()),
             ids: Box::new(CountingIds::default()),
             upload_bytes_max: 50 << 20,

@@ -101,6 +101,22 @@ impl Stack {
         self.profile["outputs"][name].as_str().unwrap_or_else(|| panic!("the template has no output {name}"))
     }
 
+    /// The region that it says it is in.
+    pub fn region(&self) -> &str {
+        self.of_profile("region")
+    }
+
+    /// The environment by which an AWS SDK finds it as the account's root.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let credential = |name: &str| self.profile["credentials"][name].as_str().unwrap_or_default().to_owned();
+        vec![
+            ("AWS_ENDPOINT_URL", self.of_profile("endpoint").to_owned()),
+            ("AWS_REGION", self.region().to_owned()),
+            ("AWS_ACCESS_KEY_ID", credential("access_key_id")),
+            ("AWS_SECRET_ACCESS_KEY", credential("secret_access_key")),
+        ]
+    }
+
     /// The name of a deployed function, or the part of its log group's name after `/clinchat/`.
     fn name_of(&self, function: &str, separator: char) -> String {
         let bucket = self.output("DocumentsBucket");
@@ -188,8 +204,10 @@ impl Stack {
 
     /// Somebody of a tenant with these groups; made at the first use.
     pub fn person(&self, tenant: &str, groups: &[&str]) -> Person {
-        let email =
-            format!("{}.{tenant}@clinchat.example", if groups.is_empty() { "nobody".to_owned() } else { groups.join(".") });
+        let email = format!(
+            "{}.{tenant}@clinchat.example",
+            if groups.is_empty() { "nobody".to_owned() } else { groups.join(".").replace(':', "-") }
+        );
         let mut people = self.people.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(person) = people.get(&email) {
             return person.clone();
@@ -208,6 +226,11 @@ impl Stack {
         let known = json!({ "UserPoolId": pool, "Username": email, "Password": password, "Permanent": true });
         self.aws("cognito-idp", "admin_set_user_password", known).expect("a password");
         for group in groups {
+            if group.starts_with("access:") {
+                // Access groups are the organisation's own. One that is there already is as good.
+                let made = self.aws("cognito-idp", "create_group", json!({ "UserPoolId": pool, "GroupName": group }));
+                assert!(made.as_ref().err().is_none_or(|code| code == "GroupExistsException"), "{made:?}");
+            }
             let member = json!({ "UserPoolId": pool, "Username": email, "GroupName": group });
             self.aws("cognito-idp", "admin_add_user_to_group", member).expect("a member");
         }

@@ -67,7 +67,7 @@ fn the_chat_role_cannot_touch_the_documents_or_write_the_index() {
 }
 
 #[test]
-fn the_documents_role_cannot_read_the_index_and_cannot_erase_a_version() {
+fn the_documents_role_reads_no_segment_and_cannot_erase_a_version() {
     let role = stack().credentials_of("documents");
     let (documents, index) = (stack().output("DocumentsBucket"), stack().output("IndexBucket"));
     stack().put_object("tenants/iam-documents/a.txt", b"A version that stays.");
@@ -76,7 +76,10 @@ fn the_documents_role_cannot_read_the_index_and_cannot_erase_a_version() {
     let s3 = |operation: &str, parameters: Value| stack().aws_as(Some(&role), "s3", operation, parameters);
     let erase = json!({ "Bucket": documents, "Key": "tenants/iam-documents/a.txt", "VersionId": version });
     assert!(denied(s3("delete_object", erase)), "a version is erased");
-    assert!(denied(s3("get_object", json!({ "Bucket": index, "Key": "index/main/manifest.json" }))), "the index is read");
+    for key in ["index/main/doc_01h2xcejqtf2nbrexx3vqjhp41/1.seg", "index/main/packs/1.pack", "elsewhere/manifest.json"] {
+        assert!(denied(s3("get_object", json!({ "Bucket": index, "Key": key }))), "{key} is read");
+        assert!(denied(s3("put_object", json!({ "Bucket": index, "Key": key, "Body": "x" }))), "{key} is written");
+    }
     assert!(denied(s3("put_bucket_policy", json!({ "Bucket": documents, "Policy": "{}" }))), "the policy is changed");
     let scan = json!({ "TableName": stack().output("DocumentsTable") });
     assert!(denied(stack().aws_as(Some(&role), "dynamodb", "scan", scan)), "all tenants' rows are read");

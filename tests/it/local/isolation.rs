@@ -49,3 +49,34 @@ fn nobody_can_move_themselves_to_another_tenant() {
     let change = json!({ "AccessToken": person.access_token, "UserAttributes": [{ "Name": "custom:tenant", "Value": "main" }] });
     assert_eq!(stack().aws("cognito-idp", "update_user_attributes", change), Err("NotAuthorizedException".to_owned()));
 }
+
+#[test]
+fn an_access_group_opens_a_document_and_everybody_else_of_the_tenant_finds_nothing() {
+    const TENANT: &str = "isolation-groups";
+    const QUESTION: &str = "Where is the key of the blood fridge kept?";
+    let nurse = stack().person(TENANT, &["clinician", "document-admin", "access:icu"]);
+    let other = stack().person(TENANT, &["clinician", "document-admin", "access:theatre"]);
+    let id = nurse.index("fridge.txt", None, b"The key of the blood fridge is kept in the drawer below the monitor.");
+    assert_eq!(citations(&other.ask(QUESTION))[0]["document_id"], id, "nothing is said about it yet");
+    let document = format!("/documents/{id}");
+    let foreign = other.call("PATCH", &document, Some(&json!({ "groups": ["icu"] })));
+    assert_eq!(foreign.problem(), (403, "denied"), "not a group of theirs");
+    let change = json!({ "groups": ["icu"], "tags": ["Blood", "fridges"], "date": "2026-03-01" });
+    let described = nurse.call("PATCH", &document, Some(&change)).ok(200);
+    assert_eq!((&described["groups"], &described["tags"]), (&json!(["icu"]), &json!(["blood", "fridges"])));
+
+    assert_eq!(other.list(), [json!(null); 0]);
+    for (method, path) in [("GET", document.clone()), ("GET", format!("{document}/content")), ("DELETE", document.clone())] {
+        assert_eq!(other.call(method, &path, None).problem(), (404, "not-found"), "{method} {path}");
+    }
+    let answer = other.ask(QUESTION);
+    assert_eq!((&answer["refusal"]["nearest"], answer.to_string().contains("drawer")), (&json!([]), false));
+
+    assert_eq!(nurse.show(&id)["date"], "2026-03-01");
+    let ask = |filters: Value| nurse.call("POST", "/chat", Some(&json!({ "question": QUESTION, "filters": filters }))).ok(200);
+    assert_eq!(citations(&ask(json!({ "tags": ["fridges"], "from": "2026-03-01" })))[0]["document_id"], id);
+    assert_eq!(ask(json!({ "tags": ["pumps"] }))["refused"], true);
+    let tagged = nurse.call("GET", "/documents?tag=fridges", None).ok(200);
+    assert_eq!(tagged["documents"].as_array().map(Vec::len), Some(1));
+    assert_eq!(nurse.call("GET", "/documents?tag=pumps", None).ok(200)["documents"], json!([]));
+}

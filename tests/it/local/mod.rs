@@ -8,5 +8,6 @@ mod isolation;
 mod journey;
 mod pdf;
 mod privacy;
+mod race;
 mod roles;
 mod samples;

@@ -1,6 +1,10 @@
 //! `eval`: quality figures on anyone's labelled data, from the crates that the functions run. Needs no stack.
 //! One file for each kind of figure, with its options beside it.
 
+pub mod grounding;
+pub mod retrieval;
+
+use crate::config::Config;
 use crate::display::Screen;
 use crate::outcome::Outcome;
 use anyhow::Result;
@@ -8,9 +12,32 @@ use clap::Subcommand;
 
 /// What can be measured.
 #[derive(Subcommand)]
-pub enum Eval {}
+pub enum Eval {
+    /// How well search finds the right documents, on a labelled set in BEIR layout
+    #[command(after_help = "\
+Examples:
+  clinchat eval retrieval sets/medquad
+  clinchat eval retrieval sets --json                   every set in a folder, and their mean
+  clinchat eval retrieval sets/medquad --split report   the half of the questions on which nothing was chosen
+
+A set is a folder with corpus.jsonl ({\"_id\", \"title\", \"text\"}), queries.jsonl ({\"_id\", \"text\"}) and qrels.tsv
+(query-id, corpus-id, score; also qrels/test.tsv).")]
+    Retrieval(retrieval::Retrieval),
+    /// How well answers are proven: corruptions caught, false alarms, questions refused rightly and wrongly
+    #[command(after_help = "\
+Examples:
+  clinchat eval grounding sets/medquad
+  clinchat eval grounding samples --json
+  clinchat eval grounding sets/medquad --seed 2 --examples 5   other sentences; show what was judged wrongly
+
+A set is a folder with corpus.jsonl, queries.jsonl and qrels.tsv, or one with documents/ and questions.jsonl.")]
+    Grounding(grounding::Grounding),
+}
 
 /// Measures and prints.
-pub fn run(eval: &Eval, _screen: &mut Screen) -> Result<Outcome> {
-    match *eval {}
+pub fn run(eval: &Eval, config: &Config, screen: &mut Screen) -> Result<Outcome> {
+    match eval {
+        Eval::Retrieval(retrieval) => retrieval::run(retrieval, config, screen),
+        Eval::Grounding(grounding) => grounding::run(grounding, config, screen),
+    }
 }

@@ -1,21 +1,18 @@
 //! The chat use case: find passages, have them turned into sentences, prove each, record, and only then answer.
 
-use super::{Answer, ChatModel, Citation, Completion, DraftSentence, Prompt, Question, Refusal, Sentence};
+use super::prove::{opening, prove};
+use super::support::SupportChecker;
+use super::{Answer, ChatModel, Completion, Prompt, Question, Refusal, Sentence, SupportPolicy, TokenUsage, scope};
 use crate::audit::{AuditEvent, AuditLog, AuditValue, Entity, EventType, Outcome};
 use crate::context::{Act, Context, NotAllowed};
-use crate::documents::chunks::Span;
 use crate::fault::{Fault, PortError};
 use crate::ids::{DocumentId, IdSource};
-use crate::retrieval::{ChunkIndex, Embedder, Passage, Query, Retrieval};
-use crate::text;
-use std::ops::Range;
+use crate::retrieval::{ChunkIndex, Embedder, Filter, Query, Retrieval};
 
 /// How many passages an answer may rest on. Ten windows of 60 to 100 words are what a small model reads well.
 pub const PASSAGES: usize = 10;
 /// How many passages a refusal shows.
 const NEAREST: usize = 3;
-/// Letters of a nearest passage that are shown.
-const NEAREST_CHARS: usize = 240;
 
 /// Why there is no reply at all.
 #[derive(Debug, thiserror::Error)]
@@ -46,10 +43,24 @@ pub struct AnswerQuestion<'a> {
     pub embedder: &'a dyn Embedder,
     /// Writes the answer.
     pub model: &'a dyn ChatModel,
+    /// Writes it where the model cannot be reached or nothing of what it wrote is supported.
+    pub fallback: Option<&'a dyn ChatModel>,
+    /// Checks every sentence, whoever wrote it.
+    pub checker: &'a SupportChecker,
+    /// What happens to sentences without support.
+    pub policy: SupportPolicy,
     /// The audit trail.
     pub audit: &'a dyn AuditLog,
     /// New ids.
     pub ids: &'a dyn IdSource,
+}
+
+/// What a model wrote and what is left of it.
+struct Written {
+    model: String,
+    sentences: Vec<Sentence>,
+    unsupported: usize,
+    usage: TokenUsage,
 }
 
 impl AnswerQuestion<'_> {
@@ -61,34 +72,67 @@ impl AnswerQuestion<'_> {
             embedding: self.embedder.embed(question.text()),
             filter: question.filter.clone(),
         };
-        let found = self.index.search(&context.tenant, &query, PASSAGES).await?;
+        let found = self.index.search(&context.scope(), &query, PASSAGES).await?;
         let prompt =
             Prompt { question: question.text(), embedding: &query.embedding, passages: &found.passages, terms: &found.terms };
-        let completion = if found.passages.is_empty() { Completion::default() } else { self.model.complete(&prompt).await? };
-        let answer = self.prove(question, found, &completion);
+        let refusal = self.refusal(context, &query, &found).await?;
+        let written = if refusal.is_some() { self.nothing() } else { self.write(&prompt).await? };
+        let answer = answer(question, found, written, refusal);
         self.record(context, &answer).await?;
         Ok(answer)
     }
 
-    fn prove(&self, question: &Question, found: Retrieval, completion: &Completion) -> Answer {
-        let sentences: Vec<Sentence> = completion.sentences.iter().filter_map(|draft| proven(draft, &found.passages)).collect();
-        let refusal = match (sentences.is_empty(), found.passages.is_empty()) {
-            (false, _) => None,
-            (true, true) => Some(Refusal::NoDocuments),
-            (true, false) => Some(Refusal::NoSupport),
-        };
-        let nearest =
-            if refusal.is_some() { found.passages.iter().take(NEAREST).filter_map(opening).collect() } else { Vec::new() };
-        Answer {
-            sentences,
-            refusal,
-            nearest,
-            conversation: question.conversation.clone(),
-            model: self.model.name().to_owned(),
-            usage: completion.usage,
-            passages: found.passages.len(),
-            unreadable: found.unreadable,
+    /// Why no model needs to be asked, if none does.
+    async fn refusal(&self, context: &Context, query: &Query, found: &Retrieval) -> Result<Option<Refusal>, PortError> {
+        if !found.passages.is_empty() {
+            // Without a term every passage is as near as any other: its order would be an accident.
+            return Ok(found.terms.is_empty().then_some(Refusal::NoTerms));
         }
+        if query.filter == Filter::default() {
+            return Ok(Some(Refusal::NoDocuments));
+        }
+        let unfiltered = Query { filter: Filter::default(), ..query.clone() };
+        let any = self.index.search(&context.scope(), &unfiltered, 1).await?;
+        Ok(Some(if any.passages.is_empty() { Refusal::NoDocuments } else { Refusal::NoMatch }))
+    }
+
+    fn nothing(&self) -> Written {
+        Written { model: self.model.name().to_owned(), sentences: Vec::new(), unsupported: 0, usage: TokenUsage::default() }
+    }
+
+    /// Asks the model, and the fallback if the model fails or nothing that it wrote is supported. A model that writes
+    /// nothing has found no support: that is an answer, and the fallback is not asked.
+    async fn write(&self, prompt: &Prompt<'_>) -> Result<Written, PortError> {
+        let first = match (self.model.complete(prompt).await, self.fallback) {
+            (Ok(completion), _) => self.check(self.model, &completion, prompt),
+            (Err(error), None) => return Err(error),
+            (Err(_), Some(fallback)) => {
+                let completion = fallback.complete(prompt).await?;
+                return Ok(self.check(fallback, &completion, prompt));
+            }
+        };
+        match self.fallback {
+            Some(fallback) if first.sentences.is_empty() && first.unsupported > 0 => {
+                let completion = fallback.complete(prompt).await?;
+                let second = self.check(fallback, &completion, prompt);
+                // What the model used is used, whoever answers.
+                Ok(Written { unsupported: first.unsupported + second.unsupported, usage: first.usage, ..second })
+            }
+            _ => Ok(first),
+        }
+    }
+
+    /// What a model wrote, without what has no support.
+    fn check(&self, model: &dyn ChatModel, completion: &Completion, prompt: &Prompt<'_>) -> Written {
+        let mut sentences = Vec::new();
+        for draft in &completion.sentences {
+            sentences.extend(prove(draft, prompt.passages, self.checker, self.embedder));
+        }
+        let unsupported = completion.sentences.len() - sentences.iter().filter(|s| s.support.is_ok()).count();
+        // Marked sentences go with others that hold, never alone.
+        let keeps_marked = self.policy == SupportPolicy::Mark && sentences.iter().any(|s| s.support.is_ok());
+        sentences.retain(|sentence| sentence.support.is_ok() || keeps_marked);
+        Written { model: model.name().to_owned(), sentences, unsupported, usage: completion.usage }
     }
 
     async fn record(&self, context: &Context, answer: &Answer) -> Result<(), PortError> {
@@ -104,63 +148,33 @@ impl AnswerQuestion<'_> {
             AuditEvent::new(self.ids, context, event_type, Entity::Conversation(answer.conversation.clone()), outcome)
                 .with("documents", AuditValue::Documents(cited))
                 .with("sentences", AuditValue::Count(answer.sentences.len() as u64));
+        if answer.unsupported > 0 {
+            event = event.with("unsupported", AuditValue::Count(answer.unsupported as u64));
+        }
         if let Some(refusal) = answer.refusal {
             event = event.with("reason", AuditValue::Code(refusal.as_str()));
+        }
+        if let Some(notice) = answer.notice {
+            event = event.with("notice", AuditValue::Code(notice.as_str()));
         }
         self.audit.append(&event).await
     }
 }
 
-/// A draft with its citations, or nothing if what it points at is not there: an unproven sentence never leaves.
-fn proven(draft: &DraftSentence, passages: &[Passage]) -> Option<Sentence> {
-    let citations: Vec<Citation> =
-        draft.supports.iter().filter_map(|(at, range)| passages.get(*at).map(|p| cite(p, range))).flatten().collect();
-    (!citations.is_empty()).then(|| Sentence { text: draft.text.clone(), citations })
-}
-
-/// The citations of a range of a passage: one per page that it touches.
-fn cite(passage: &Passage, range: &Range<usize>) -> Vec<Citation> {
-    let mut citations: Vec<Citation> = Vec::new();
-    for span in passage.locate(range) {
-        let quote = quote_of(passage, span);
-        match citations.last_mut() {
-            // Neighbouring pieces of one page are one place for a reader.
-            Some(last) if last.span.page == span.page && last.span.end <= span.start => {
-                last.span.end = span.end;
-                last.quote.push('\n');
-                last.quote.push_str(&quote);
-            }
-            _ => citations.push(Citation {
-                document_id: passage.document_id.clone(),
-                title: passage.title.clone(),
-                version: passage.version.clone(),
-                section: passage.chunk.section.clone(),
-                span,
-                quote,
-                content_hash: passage.chunk.content_hash(),
-            }),
-        }
+fn answer(question: &Question, found: Retrieval, written: Written, refusal: Option<Refusal>) -> Answer {
+    let refusal = refusal.or(written.sentences.is_empty().then_some(Refusal::NoSupport));
+    let shows_nearest = refusal == Some(Refusal::NoSupport);
+    let nearest = if shows_nearest { found.passages.iter().take(NEAREST).filter_map(opening).collect() } else { Vec::new() };
+    Answer {
+        sentences: written.sentences,
+        refusal,
+        nearest,
+        notice: scope::judge(question.text()),
+        unsupported: written.unsupported,
+        conversation: question.conversation.clone(),
+        model: written.model,
+        usage: written.usage,
+        passages: found.passages.len(),
+        unreadable: found.unreadable,
     }
-    citations
-}
-
-/// The text of a span, read back from the chunk.
-fn quote_of(passage: &Passage, span: Span) -> String {
-    let mut at = 0;
-    for piece in &passage.chunk.spans {
-        if piece.page == span.page && piece.start <= span.start && span.end <= piece.end {
-            let from = at + span.start - piece.start;
-            let chars = from..from + span.end - span.start;
-            return text::byte_range(&passage.chunk.text, &chars)
-                .map_or_else(String::new, |bytes| passage.chunk.text[bytes].to_owned());
-        }
-        at += piece.end - piece.start + 1;
-    }
-    String::new()
-}
-
-/// The opening of a passage, for a refusal.
-fn opening(passage: &Passage) -> Option<Citation> {
-    let length = passage.chunk.text.lines().next()?.chars().count().min(NEAREST_CHARS);
-    cite(passage, &(0..length)).into_iter().next()
 }

@@ -2,6 +2,10 @@
 
 mod answer_question;
 pub mod extractive;
+mod prove;
+mod quote;
+pub mod scope;
+pub mod support;
 
 pub use answer_question::{AnswerQuestion, AnswerQuestionError, PASSAGES};
 
@@ -10,7 +14,9 @@ use crate::fault::PortError;
 use crate::ids::{ConversationId, DocumentId};
 use crate::retrieval::{Embedding, Filter, Passage, TermWeight};
 use async_trait::async_trait;
+use scope::OutOfScope;
 use std::ops::Range;
+use support::{Support, Unsupported};
 
 /// The longest question in characters. Staff paste paragraphs, not documents; the embedder reads the first 250 words.
 pub const QUESTION_CHARS_MAX: usize = 4_000;
@@ -139,13 +145,45 @@ pub struct Sentence {
     pub text: String,
     /// At least one.
     pub citations: Vec<Citation>,
+    /// What the support check found. An error only under [`SupportPolicy::Mark`].
+    pub support: Result<Support, Unsupported>,
+}
+
+/// What happens to a sentence that its citations do not support.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SupportPolicy {
+    /// It does not leave.
+    #[default]
+    Drop,
+    /// It leaves with a mark that says so, beside sentences that are supported; never alone.
+    Mark,
+}
+
+/// The name of no policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a support policy is drop or mark")]
+pub struct ParseSupportPolicyError;
+
+impl SupportPolicy {
+    /// Reads a setting.
+    pub fn parse(text: &str) -> Result<Self, ParseSupportPolicyError> {
+        match text {
+            "drop" => Ok(Self::Drop),
+            "mark" => Ok(Self::Mark),
+            _ => Err(ParseSupportPolicyError),
+        }
+    }
 }
 
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// The tenant (or the filter) has no documents.
+    /// The caller has no documents to search.
     NoDocuments,
+    /// The question's filter leaves none of them.
+    NoMatch,
+    /// The question has no word that says what it is about.
+    NoTerms,
     /// The documents do not say.
     NoSupport,
 }
@@ -155,6 +193,8 @@ impl Refusal {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NoDocuments => "no_documents",
+            Self::NoMatch => "no_match",
+            Self::NoTerms => "no_terms",
             Self::NoSupport => "no_support",
         }
     }
@@ -162,7 +202,9 @@ impl Refusal {
     /// One sentence for a person.
     pub const fn message(self) -> &'static str {
         match self {
-            Self::NoDocuments => "There are no documents to answer from. Upload some, or widen the filter.",
+            Self::NoDocuments => "There are no documents to answer from. Upload some first.",
+            Self::NoMatch => "No document matches the filter. Widen it, or ask without one.",
+            Self::NoTerms => "The question does not say what it is about. Name the subject, such as a drug, a form or a ward.",
             Self::NoSupport => "The documents do not answer this. The nearest passages are shown; they may still help.",
         }
     }
@@ -175,6 +217,10 @@ pub struct Answer {
     pub sentences: Vec<Sentence>,
     /// Why it was refused, if it was.
     pub refusal: Option<Refusal>,
+    /// What the question asks for that documents cannot give.
+    pub notice: Option<OutOfScope>,
+    /// Sentences that a model proposed and the support check kept back.
+    pub unsupported: usize,
     /// The nearest passages of a refusal.
     pub nearest: Vec<Citation>,
     /// The conversation.

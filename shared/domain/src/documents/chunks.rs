@@ -55,11 +55,14 @@ impl Chunk {
 
     /// What is embedded and searched by word: the chunk under its document's title and headings.
     pub fn searchable_text(&self, title: &str) -> String {
-        let mut all = title.to_owned();
-        for heading in &self.section {
-            let _ = write!(all, " › {heading}");
+        let mut all = title.trim().to_owned();
+        // Many documents repeat their title as the first heading.
+        for heading in self.section.iter().filter(|heading| heading.as_str() != title.trim()) {
+            let _ = write!(all, "{}{heading}", if all.is_empty() { "" } else { " › " });
         }
-        all.push('\n');
+        if !all.is_empty() {
+            all.push('\n');
+        }
         all.push_str(&self.text);
         all
     }
@@ -242,6 +245,19 @@ mod tests {
         )]);
         let seen: Vec<_> = chunks.iter().map(|c| (c.section.join("/"), c.text.as_str())).collect();
         assert_eq!(seen, [("Sepsis/Fluids".into(), "Give 30 mL/kg."), ("Sepsis/Antibiotics".into(), "Within one hour.")]);
+    }
+
+    #[test]
+    fn what_is_searched_stands_under_title_and_headings_without_repeats() {
+        let chunk = |section: &[&str]| Chunk {
+            ordinal: 0,
+            section: section.iter().map(|heading| (*heading).to_owned()).collect(),
+            text: "Give 30 mL/kg.".into(),
+            spans: vec![],
+        };
+        assert_eq!(chunk(&["Sepsis", "Fluids"]).searchable_text("Sepsis"), "Sepsis › Fluids\nGive 30 mL/kg.");
+        assert_eq!(chunk(&["Fluids"]).searchable_text(" "), "Fluids\nGive 30 mL/kg.");
+        assert_eq!(chunk(&[]).searchable_text(""), "Give 30 mL/kg.");
     }
 
     #[test]

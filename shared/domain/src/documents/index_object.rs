@@ -3,6 +3,7 @@
 //! The event is taken as a hint to look, not as the truth: events repeat, come late and out of order. What counts is
 //! what is at the key when we look, and the event's sequencer decides whose look wins.
 
+use super::attributes::Attributes;
 use super::chunks::{self, Chunk};
 use super::pages::{ExtractedDocument, Format, Reason};
 use super::registry::{Claim, Claimed, Finish, IndexingRegistry, Progress, Stage, Status};
@@ -11,7 +12,7 @@ use crate::context::{Actor, Context};
 use crate::fault::{Fault, PortError};
 use crate::ids::{DocumentId, IdSource, RequestId, Sequencer, SubjectId, TenantId};
 use crate::objects::{Fetched, ObjectHead, ObjectReader};
-use crate::retrieval::{Embedder, Embedding, IndexEntry, IndexWriter};
+use crate::retrieval::{EmbeddedChunk, Embedder, IndexEntry, IndexWriter};
 use crate::text;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -32,6 +33,17 @@ pub trait Extractor: Send + Sync {
     async fn extract(&self, bytes: Vec<u8>, name: &str) -> Result<ExtractedDocument, Reason>;
 }
 
+/// What an event says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hint {
+    /// Something was put there.
+    Put,
+    /// What was there was deleted: then what was seen there before the event is withdrawn from search.
+    Removal,
+    /// Nothing happened, but what is there has to be indexed anew: the event is the last one that did happen.
+    Reindex,
+}
+
 /// Something happened at a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectEvent {
@@ -39,8 +51,8 @@ pub struct ObjectEvent {
     pub key: String,
     /// Its place in the order of events on this key.
     pub sequencer: Sequencer,
-    /// Whether it says that the object was deleted: then what was seen there before the event is withdrawn from search.
-    pub is_removal: bool,
+    /// What it says. Only a hint: what counts is what is there.
+    pub hint: Hint,
     /// Names the delivery in logs and audit rows.
     pub request_id: RequestId,
 }
@@ -147,18 +159,20 @@ impl IndexObject<'_> {
             token: self.ids.next(now).to_string(),
             now,
             until: now + SignedDuration::from_secs(i64::from(self.bounds.claim_s)),
-            shown_as: if event.is_removal { Status::Deleting } else { Status::Indexing },
+            is_repeat: event.hint == Hint::Reindex,
+            shown_as: if event.hint == Hint::Removal { Status::Deleting } else { Status::Indexing },
         };
         let row = match self.registry.claim(&claim).await? {
-            Claimed::Stale if event.is_removal => return Ok(self.remove_late(&claim).await?),
+            Claimed::Stale if event.hint == Hint::Removal => return Ok(self.remove_late(&claim).await?),
             Claimed::Stale => return Ok(Indexed::Stale),
             Claimed::Busy => return Err(IndexObjectError::Busy),
             Claimed::Yes(row) => row,
         };
         let was_there = row.as_ref().is_some_and(|row| row.status != Status::Deleted);
-        // The announcing person, from our own row: an object's metadata is whatever its writer says.
-        let agent = row.and_then(|row| row.uploaded_by).unwrap_or_else(|| SubjectId::system("indexer"));
-        let worked = self.work(&claim, event, &agent, was_there).await;
+        // The announcing person and who may see it, from our own row: an object's metadata is whatever its writer says.
+        let (agent, attributes) = row.map_or_else(Default::default, |row| (row.uploaded_by, row.attributes));
+        let agent = agent.unwrap_or_else(|| SubjectId::system("indexer"));
+        let worked = self.work(&claim, event, &agent, attributes, was_there).await;
         match worked {
             // A newer event took over while we worked: it sees what we see, or newer.
             Err(PortError::Conflict { .. }) => Ok(Indexed::Stale),
@@ -181,7 +195,14 @@ impl IndexObject<'_> {
         Ok(Indexed::Stale)
     }
 
-    async fn work(&self, claim: &Claim, event: &ObjectEvent, agent: &SubjectId, was_there: bool) -> Result<Indexed, PortError> {
+    async fn work(
+        &self,
+        claim: &Claim,
+        event: &ObjectEvent,
+        agent: &SubjectId,
+        attributes: Attributes,
+        was_there: bool,
+    ) -> Result<Indexed, PortError> {
         let Some(head) = self.objects.head(&claim.key).await? else {
             self.index.remove(&claim.tenant, &claim.document_id, &claim.sequencer).await?;
             if was_there {
@@ -190,11 +211,11 @@ impl IndexObject<'_> {
             self.registry.finish(claim, &Finish::Deleted, (self.clock)()).await?;
             return Ok(Indexed::Removed);
         };
-        if event.is_removal {
+        if event.hint == Hint::Removal {
             // Something came after the removal. Whether it can be read or not: what was there before is gone.
             self.index.withdraw(&claim.tenant, &claim.document_id, &claim.sequencer).await?;
         }
-        match self.index_version(claim, event, agent, &head).await? {
+        match self.index_version(claim, event, agent, attributes, &head).await? {
             Ok((pages, chunks)) => Ok(Indexed::Done { pages, chunks }),
             Err(reason) => {
                 let details = [("reason", AuditValue::Code(reason_code(reason)))];
@@ -216,15 +237,20 @@ impl IndexObject<'_> {
         claim: &Claim,
         event: &ObjectEvent,
         agent: &SubjectId,
+        attributes: Attributes,
         head: &ObjectHead,
     ) -> Result<Result<(u32, u32), Reason>, PortError> {
         let version = version_of(head);
-        let title = title_of(head, &claim.key);
+        let title = attributes.title.clone().unwrap_or_else(|| title_of(head, &claim.key));
         if let Some(current) = self.index.searchable(&claim.tenant, &claim.document_id).await?
             && current.version == version
         {
             // A repeat, or a crash between the index's write and the registry's: nothing is embedded twice.
             self.index.confirm(&claim.tenant, &claim.document_id, &claim.sequencer).await?;
+            if attributes.revision > 0 {
+                // A change that was cut off between the registry and the index.
+                self.index.describe(&claim.tenant, &claim.document_id, &attributes).await?;
+            }
             self.finish_indexed(claim, event, agent, head, title, current.pages, current.chunks).await?;
             return Ok(Ok((current.pages, current.chunks)));
         }
@@ -240,7 +266,8 @@ impl IndexObject<'_> {
             Ok(document) => document,
             Err(reason) => return Ok(Err(reason)),
         };
-        let title = document.title.clone().filter(|_| !head.metadata.contains_key(META_TITLE)).unwrap_or(title);
+        let is_named = attributes.title.is_some() || head.metadata.contains_key(META_TITLE);
+        let title = document.title.clone().filter(|_| !is_named).unwrap_or(title);
         let chunks = chunks::chunk(&document);
         if chunks.is_empty() {
             return Ok(Err(Reason::Empty));
@@ -257,6 +284,7 @@ impl IndexObject<'_> {
             version,
             sequencer: claim.sequencer.clone(),
             pages,
+            attributes,
             chunks: self.embed(claim, &title, chunks).await?,
         };
         self.index.put(entry).await?;
@@ -264,15 +292,14 @@ impl IndexObject<'_> {
         Ok(Ok((pages, count)))
     }
 
-    async fn embed(&self, claim: &Claim, title: &str, chunks: Vec<Chunk>) -> Result<Vec<(Chunk, Embedding)>, PortError> {
+    async fn embed(&self, claim: &Claim, title: &str, chunks: Vec<Chunk>) -> Result<Vec<EmbeddedChunk>, PortError> {
         let total = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
         let mut embedded = Vec::with_capacity(chunks.len());
         for (at, chunk) in chunks.into_iter().enumerate() {
             if at % PROGRESS_EVERY == 0 {
                 self.registry.progress(claim, Progress { stage: Stage::Embedding, done: at as u32, total }).await?;
             }
-            let vector = self.embedder.embed(&chunk.searchable_text(title));
-            embedded.push((chunk, vector));
+            embedded.push(EmbeddedChunk::embed(self.embedder, title, chunk));
         }
         Ok(embedded)
     }
@@ -304,7 +331,7 @@ impl IndexObject<'_> {
         details: &[(&'static str, AuditValue)],
     ) -> Result<(), PortError> {
         let context = Context {
-            actor: Actor { subject: agent.clone(), roles: Vec::new() },
+            actor: Actor { subject: agent.clone(), roles: Vec::new(), groups: std::collections::BTreeSet::new() },
             tenant: claim.tenant.clone(),
             request_id: event.request_id.clone(),
             now: (self.clock)(),

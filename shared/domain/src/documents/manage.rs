@@ -1,5 +1,7 @@
-//! The documents API's use cases: announce an upload, list, show, link to the content, delete.
+//! The documents API's use cases: announce an upload, list, show, link to the content, describe, delete. A document that the
+//! caller's groups do not allow to see answers as if it were not there.
 
+use super::attributes::{Attributes, Group, Tag};
 use super::index_object::META_TITLE;
 use super::pages::Format;
 use super::registry::{Document, DocumentPage, DocumentRegistry, Status};
@@ -8,10 +10,15 @@ use crate::context::{Act, Context, NotAllowed};
 use crate::fault::{Fault, PortError};
 use crate::ids::{DocumentId, IdSource};
 use crate::objects::{Link, LinkSigner, ObjectWriter, UploadTerms};
+use crate::retrieval::IndexWriter;
 use jiff::SignedDuration;
+use jiff::civil::Date;
+use std::collections::BTreeSet;
 
 /// Rows per page of a list, and the most a caller may ask for: one registry read stays well under its 1 MB.
 pub const LIST_LIMIT_MAX: u32 = 200;
+/// Rows per read of the registry: what one query brings in a single answer of its 1 MB, with long titles.
+const LIST_ROWS: u32 = 500;
 /// Long enough for a file name, short enough for the object metadata it travels in (2 KB after encoding).
 const NAME_CHARS_MAX: usize = 200;
 /// Object metadata may have 2 KB in all, and a title is percent-encoded there: a letter can take twelve bytes.
@@ -34,6 +41,38 @@ pub struct Announcement {
     pub sha256: [u8; 32],
     /// The media type, if the caller names one; must be the one of the name's extension.
     pub media_type: Option<String>,
+    /// Labels to search under.
+    pub tags: BTreeSet<Tag>,
+    /// The day that the document speaks of or is valid from.
+    pub date: Option<Date>,
+    /// Who may see it; empty means everybody of the tenant.
+    pub groups: BTreeSet<Group>,
+}
+
+/// What is to be said about a document from now on; what is `None` stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Description {
+    /// The title.
+    pub title: Option<String>,
+    /// The tags.
+    pub tags: Option<BTreeSet<Tag>>,
+    /// The date; `Some(None)` takes it away.
+    pub date: Option<Option<Date>>,
+    /// The groups.
+    pub groups: Option<BTreeSet<Group>>,
+}
+
+impl Description {
+    fn apply(&self, attributes: &Attributes) -> Attributes {
+        let before = attributes.clone();
+        Attributes {
+            title: self.title.clone().or(before.title),
+            tags: self.tags.clone().unwrap_or(before.tags),
+            date: self.date.unwrap_or(before.date),
+            groups: self.groups.clone().unwrap_or(before.groups),
+            revision: before.revision,
+        }
+    }
 }
 
 /// The answer to an announcement.
@@ -71,6 +110,9 @@ pub enum ManageDocumentsError {
         /// The limit in bytes.
         limit: u64,
     },
+    /// Groups were to be set or taken away that the caller is not in.
+    #[error("only groups that one is in can be set or taken away; others take the role access-admin")]
+    ForeignGroups,
     /// Nothing was uploaded yet, or it is gone.
     #[error("the document has no content to open")]
     NoContent,
@@ -83,7 +125,7 @@ impl ManageDocumentsError {
     /// How to treat it.
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::NotAllowed(_) => Fault::Denied,
+            Self::NotAllowed(_) | Self::ForeignGroups => Fault::Denied,
             Self::Missing => Fault::Missing,
             Self::BadName | Self::BadTitle | Self::BadFormat | Self::BadSize { .. } => Fault::Caller,
             Self::NoContent => Fault::Conflict,
@@ -100,6 +142,8 @@ pub struct ManageDocuments<'a> {
     pub links: &'a dyn LinkSigner,
     /// Removes objects.
     pub objects: &'a dyn ObjectWriter,
+    /// What searches see.
+    pub index: &'a dyn IndexWriter,
     /// The audit trail.
     pub audit: &'a dyn AuditLog,
     /// New ids.
@@ -114,6 +158,7 @@ impl ManageDocuments<'_> {
     /// Answers a link to which exactly the announced bytes can be sent.
     pub async fn announce(&self, context: &Context, announcement: &Announcement) -> Result<Announced, ManageDocumentsError> {
         context.allow(Act::UploadDocument)?;
+        check_groups(context, &BTreeSet::new(), &announcement.groups)?;
         let name = announcement.name.trim();
         check_name(name)?;
         if let Some(title) = &announcement.title {
@@ -129,11 +174,19 @@ impl ManageDocuments<'_> {
         let key = format!("tenants/{}/{}/{}", context.tenant, self.ids.next(context.now), object_name(name));
         let title =
             announcement.title.clone().unwrap_or_else(|| name.rsplit_once('.').map_or(name, |(stem, _)| stem).replace('_', " "));
+        let has_attributes = !announcement.tags.is_empty() || announcement.date.is_some() || !announcement.groups.is_empty();
         let document = Document {
             id: DocumentId::for_key(&context.tenant, &key),
             tenant: context.tenant.clone(),
             key,
             title,
+            attributes: Attributes {
+                title: None,
+                tags: announcement.tags.clone(),
+                date: announcement.date,
+                groups: announcement.groups.clone(),
+                revision: u32::from(has_attributes),
+            },
             format: Some(format),
             status: Status::AwaitingUpload,
             reason: None,
@@ -174,29 +227,95 @@ impl ManageDocuments<'_> {
         Ok(Announced { document, link, expires_s: self.upload_link_s })
     }
 
-    /// One page of the tenant's documents.
+    /// One page of the documents that the caller may see, with this tag if one is named. What is left out shows nowhere, not
+    /// even as a shorter page.
     pub async fn list(
         &self,
         context: &Context,
+        tag: Option<&Tag>,
         after: Option<&DocumentId>,
         limit: u32,
     ) -> Result<DocumentPage, ManageDocumentsError> {
         context.allow(Act::ListDocuments)?;
-        let mut page = self.registry.list(&context.tenant, after, limit.clamp(1, LIST_LIMIT_MAX)).await?;
-        page.documents.retain(Document::is_listed);
-        Ok(page)
+        let limit = limit.clamp(1, LIST_LIMIT_MAX) as usize;
+        let mut documents: Vec<Document> = Vec::new();
+        let mut after = after.cloned();
+        // One more than asked for tells whether there is a next page.
+        while documents.len() <= limit {
+            let page = self.registry.list(&context.tenant, after.as_ref(), LIST_ROWS).await?;
+            let wanted =
+                |d: &Document| d.is_listed() && is_visible(context, d) && tag.is_none_or(|t| d.attributes.tags.contains(t));
+            documents.extend(page.documents.into_iter().filter(wanted));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        let has_more = documents.len() > limit;
+        documents.truncate(limit);
+        let next = documents.last().filter(|_| has_more).map(|last| last.id.clone());
+        Ok(DocumentPage { documents, next })
+    }
+
+    /// The row of a document that the caller may see; any other is as good as absent.
+    async fn row(&self, context: &Context, id: &DocumentId) -> Result<Document, ManageDocumentsError> {
+        let row = self.registry.find(&context.tenant, id).await?;
+        row.filter(|document| is_visible(context, document)).ok_or(ManageDocumentsError::Missing)
     }
 
     /// One document.
     pub async fn show(&self, context: &Context, id: &DocumentId) -> Result<Document, ManageDocumentsError> {
         context.allow(Act::ListDocuments)?;
-        self.registry.find(&context.tenant, id).await?.ok_or(ManageDocumentsError::Missing)
+        self.row(context, id).await
+    }
+
+    /// Says something else about a document: in the registry, and in what searches see, without reading it again. The registry
+    /// comes first; if the index could not follow, the same call again makes it.
+    pub async fn describe(
+        &self,
+        context: &Context,
+        id: &DocumentId,
+        description: &Description,
+    ) -> Result<Document, ManageDocumentsError> {
+        let regroups_only = description.title.is_none() && description.tags.is_none() && description.date.is_none();
+        if !regroups_only || context.allow(Act::GrantAccess).is_err() {
+            context.allow(Act::EditDocument)?;
+        }
+        if let Some(title) = &description.title {
+            check_title(title)?;
+        }
+        let mut document = self.row(context, id).await?;
+        if matches!(document.status, Status::Deleting | Status::Deleted) {
+            return Err(ManageDocumentsError::Missing);
+        }
+        let mut attributes = description.apply(&document.attributes);
+        check_groups(context, &document.attributes.groups, &attributes.groups)?;
+        let is_change = attributes != document.attributes;
+        let event =
+            AuditEvent::new(self.ids, context, EventType::DocumentDescribed, Entity::Document(id.clone()), Outcome::Success)
+                .with("tags", AuditValue::Count(attributes.tags.len() as u64))
+                .with("groups", AuditValue::Count(attributes.groups.len() as u64))
+                .with("access_changed", AuditValue::Count(u64::from(attributes.groups != document.attributes.groups)));
+        self.audit.append(&event).await?;
+        if is_change {
+            attributes.revision += 1;
+            self.registry.describe(&context.tenant, id, &attributes, context.now).await?;
+            document.updated_at = context.now;
+        }
+        self.index.describe(&context.tenant, id, &attributes).await?;
+        document.title = attributes.title.clone().unwrap_or(document.title);
+        document.attributes = attributes;
+        Ok(document)
     }
 
     /// A short-lived link to the bytes that answers cite. The view is audited before the link leaves.
     pub async fn content(&self, context: &Context, id: &DocumentId) -> Result<(Link, u32), ManageDocumentsError> {
         context.allow(Act::OpenDocument)?;
-        let document = self.registry.find(&context.tenant, id).await?.ok_or(ManageDocumentsError::Missing)?;
+        let document = self.row(context, id).await?;
+        // The list shows an access admin every document; what is in them is for those who are named.
+        if !context.scope().sees(&document.attributes) {
+            return Err(ManageDocumentsError::Missing);
+        }
         let version = match document.status {
             Status::Deleting | Status::Deleted => return Err(ManageDocumentsError::Missing),
             _ => document.searchable_version.as_ref().or(document.version.as_ref()).ok_or(ManageDocumentsError::NoContent)?,
@@ -218,7 +337,7 @@ impl ManageDocuments<'_> {
     /// Removes the document. The index follows on the bucket's event; until then the state says `deleting`.
     pub async fn delete(&self, context: &Context, id: &DocumentId) -> Result<Document, ManageDocumentsError> {
         context.allow(Act::DeleteDocument)?;
-        let mut document = self.registry.find(&context.tenant, id).await?.ok_or(ManageDocumentsError::Missing)?;
+        let mut document = self.row(context, id).await?;
         if document.status == Status::Deleted {
             return Ok(document);
         }
@@ -243,6 +362,21 @@ impl ManageDocuments<'_> {
         document.status = Status::Deleting;
         document.reason = None;
         Ok(document)
+    }
+}
+
+/// Whether the caller sees that there is such a document.
+fn is_visible(context: &Context, document: &Document) -> bool {
+    context.scope().sees(&document.attributes) || context.allow(Act::GrantAccess).is_ok()
+}
+
+/// Whoever is in a group speaks for it; for the others there is a role.
+fn check_groups(context: &Context, before: &BTreeSet<Group>, after: &BTreeSet<Group>) -> Result<(), ManageDocumentsError> {
+    let speaks_for = |group: &Group| context.actor.groups.contains(group);
+    if before.symmetric_difference(after).all(speaks_for) || context.allow(Act::GrantAccess).is_ok() {
+        Ok(())
+    } else {
+        Err(ManageDocumentsError::ForeignGroups)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The registry: one row per document, which every reader of its state sees. A state never outlives the work behind it:
 //! a claim has an end, and what is read after it says so.
 
+use super::attributes::Attributes;
 use super::pages::{Format, Reason};
 use crate::fault::PortError;
 use crate::ids::{DocumentId, Sequencer, SubjectId, TenantId};
@@ -73,6 +74,8 @@ pub struct Document {
     pub key: String,
     /// What people call it.
     pub title: String,
+    /// What is said about it.
+    pub attributes: Attributes,
     /// What its name promises it to be.
     pub format: Option<Format>,
     /// Where it is on its way, as last written. Readers use [`Document::state_at`].
@@ -144,6 +147,16 @@ pub trait DocumentRegistry: Send + Sync {
     /// Ends a document of which nothing has arrived. `false` if something has.
     async fn cancel(&self, tenant: &TenantId, id: &DocumentId, now: Timestamp) -> Result<bool, PortError>;
 
+    /// Writes what is said about a document, if its row is still the one before: [`PortError::Conflict`] if there is none or if it
+    /// has another revision than one less than this.
+    async fn describe(
+        &self,
+        tenant: &TenantId,
+        id: &DocumentId,
+        attributes: &Attributes,
+        now: Timestamp,
+    ) -> Result<(), PortError>;
+
     /// Notes that the document was asked to be deleted, and until when the indexer should have written the end of it.
     async fn mark_deleting(&self, tenant: &TenantId, id: &DocumentId, now: Timestamp, until: Timestamp) -> Result<(), PortError>;
 }
@@ -159,6 +172,8 @@ pub struct Claim {
     pub key: String,
     /// The event's place in the order.
     pub sequencer: Sequencer,
+    /// Whether an event that is done is to be worked on once more.
+    pub is_repeat: bool,
     /// Unique to this attempt: a later attempt's token makes this one's writes fail.
     pub token: String,
     /// Now.
@@ -214,6 +229,9 @@ pub enum Finish {
 /// What the indexer needs of the registry.
 #[async_trait]
 pub trait IndexingRegistry: Send + Sync {
+    /// One row of the tenant.
+    async fn look_up(&self, tenant: &TenantId, id: &DocumentId) -> Result<Option<Document>, PortError>;
+
     /// Takes up an event, by one conditional write.
     async fn claim(&self, claim: &Claim) -> Result<Claimed, PortError>;
 
@@ -243,6 +261,7 @@ mod tests {
             tenant,
             key: "k".into(),
             title: "t".into(),
+            attributes: Attributes::default(),
             format: None,
             status: Status::Indexing,
             reason: None,

@@ -70,6 +70,19 @@ impl RuntimeApi {
         }
     }
 
+    /// Hands out an event and waits so long at most; `None` if there was no answer by then, or a failure.
+    pub fn invoke_within(&self, event: &str, patience: Duration) -> Option<Vec<u8>> {
+        self.events.send(event.to_owned()).ok()?;
+        let until = Instant::now() + patience;
+        loop {
+            match self.arrivals.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(Arrival::Answer(body)) => return Some(body),
+                Ok(Arrival::Poll(_)) => {}
+                Ok(Arrival::Failure(_)) | Err(_) => return None,
+            }
+        }
+    }
+
     /// Hands out an event and waits for its answer.
     pub fn invoke(&self, event: &str) -> Result<Vec<u8>> {
         self.events.send(event.to_owned())?;
