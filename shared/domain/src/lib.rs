@@ -8,5 +8,6 @@ pub mod documents;
 pub mod fault;
 pub mod ids;
 pub mod objects;
+pub mod phi;
 pub mod retrieval;
 pub mod text;
