@@ -33,13 +33,27 @@ use domain::phi::IdentifierKind;
 use names::Names;
 use names::network::Network;
 use normalise::Normalised;
-use recognisers::{Candidate, Finds, Recognisers};
+use recognisers::{Candidate, Finds, KEYED, Recognisers};
 use std::collections::BTreeMap;
 use std::path::Path;
 use tokens::tokenise;
 
 /// Where the weight of a name of probability one lies: below what words around prove, above what is guessed.
 const NAME_WEIGHT: f32 = 70.0;
+
+/// `Roe (96)`: a number over 89 in brackets behind a name is an age.
+fn ages_of_people(text: &str, finds: &mut Finds) {
+    let ages = finds.0.iter().filter(|find| find.label == Label::Name && find.weight > 20).filter_map(|find| {
+        let rest = text[find.range.end..].strip_prefix(" (")?;
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let age: u32 = rest[..digits].parse().ok()?;
+        let is_age = (90..=120).contains(&age) && rest[digits..].starts_with([')', ' ', ',', 'y', 'F', 'M', 'f', 'm']);
+        is_age.then_some(find.range.end + 2..find.range.end + 2 + digits)
+    });
+    for range in ages.collect::<Vec<_>>() {
+        finds.add(range, Label::AgeOver89, KEYED);
+    }
+}
 
 /// The de-identifier. It does not change, so threads may share it.
 pub struct Deidentifier {
@@ -112,6 +126,7 @@ impl Deidentifier {
             }
         }
         known.find(text, &tokens, &mut finds);
+        ages_of_people(text, &mut finds);
         decide::decide(finds.0, text)
     }
 

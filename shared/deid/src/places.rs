@@ -87,8 +87,11 @@ impl Scene<'_> {
             return;
         }
         let is_lower = !self.tokens.get(at + 1).is_some_and(Token::is_capital);
-        for count in 1..=5 {
+        for count in 1..=7 {
             let next = at + count;
+            if count > 5 && !self.tokens.get(next).is_some_and(Token::is_capital) {
+                return;
+            }
             if !self.is_near(next) || self.tokens[next].shape == Shape::Mark && self.word(next) != "." {
                 return;
             }
@@ -256,14 +259,15 @@ impl Scene<'_> {
         while start > 0 && self.is_near(start) && at - start < 5 {
             let before = &self.tokens[start - 1];
             let text = before.text(self.text);
-            let is_word = before.is_word() && before.is_capital() && !matches!(&*before.folded, "the" | "in" | "at" | "from" | "dr" | "mr" | "mrs" | "ms") && (!before.is_first || before.entry.lower() < 6);
+            let is_word = before.is_word() && before.is_capital() && !matches!(&*before.folded, "the" | "in" | "at" | "from" | "dr" | "mr" | "mrs" | "ms") && !before.text(self.text).is_empty();
             let is_link = (text == "'s" || text == "." && !before.is_spaced || matches!(&*before.folded, "of" | "and" | "&")) && start > 1 && self.tokens[start - 2].is_capital();
             if !is_word && !is_link {
                 break;
             }
             start -= 1;
         }
-        while start < at && (matches!(self.word(start), "." | "'s" | "of" | "and") || self.tokens[start].is_first && self.tokens[start].entry.lower() >= 6) {
+        const LEADS: &[&str] = &["seen", "called", "admitted", "patient", "pt", "per", "our", "your", "transferred", "sent", "referring", "facility", "location", "visit", "please", "call", "does", "is", "was", "has", "records", "discharged", "to", "via", "for", "with", "my", "ask", "can", "did"];
+        while start < at && (matches!(self.word(start), "." | "'s" | "of" | "and") || self.tokens[start].is_first && LEADS.contains(&self.word(start))) {
             start += 1;
         }
         // "Health" alone, "Internal Medicine", "Physical Therapy" are no names.

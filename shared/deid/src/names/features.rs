@@ -4,8 +4,8 @@
 use super::network::Entity;
 use crate::tokens::{Shape, Token};
 
-/// Weights of the scorer. Two to the sixteenth: the trained features collide in fewer than one of ten.
-pub const WEIGHTS: usize = 1 << 16;
+/// Weights of the scorer. Two to the seventeenth: about a third of the slots stays free, so few features collide.
+pub const WEIGHTS: usize = 1 << 17;
 
 /// A text with all that features are made from.
 pub struct Scene<'a> {

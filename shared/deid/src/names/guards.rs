@@ -17,6 +17,9 @@ const THINGS: &[&str] = &[
     "lamp", "chart", "hallpike", "meier", "stokes", "carre", "barre", "hodgkin", "danlos", "gastaut", "johnson", "pick", "sachs", "chiari", "pugh", "gleason", "mutation", "gene", "oncogene", "antigen", "receptor", "bacillus",
 ];
 
+/// Keys of forms that are names as well when nobody shouts.
+const KEYS: &[&str] = &["vin", "dea", "npi", "mrn", "dob", "ssn", "pid", "hosp", "er", "icu", "id", "pt", "rn", "md", "do", "pa", "np", "pcp", "cc", "hpi", "pmh", "ros", "sn", "lot", "udi", "dx", "rx", "hx", "tx", "sx", "fx", "info", "warn", "error", "debug", "get", "post", "put"];
+
 /// Whether the words from here on make a thing of what stands before them.
 pub fn is_after_people(text: &str, tokens: &[Token], mut at: usize) -> bool {
     // "Charcot-Marie-Tooth disease", "Parkinson's or Lewy body disease": a few words on is still the same thing.
@@ -45,8 +48,9 @@ pub fn lower(text: &str, tokens: &[Token], probabilities: &mut [f32]) {
         let is_thing = is_after_people(text, tokens, at + 1) && (token.entry.is_eponym() || token.entry.capital() > 1 || probabilities[at] < 0.9);
         let is_abbreviation = token.shape == Shape::Upper && token.end - token.start <= 5 && !token.entry.is_name() && probabilities[at] < 0.98;
         let is_drug = token.entry.is_drug() && token.entry.first() == 0 && token.entry.last() < 3 && probabilities[at] < 0.97;
+        let is_key = token.shape == Shape::Upper && KEYS.contains(&&*token.folded);
         let is_heading = tokens.get(at + 1).is_some_and(|next| next.text(text) == ":") && token.entry.lower() >= 3;
-        if is_thing || is_abbreviation || is_drug || is_heading {
+        if is_thing || is_abbreviation || is_drug || is_heading || is_key {
             probabilities[at] = probabilities[at].min(0.04);
         }
     }

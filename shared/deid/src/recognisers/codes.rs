@@ -147,6 +147,11 @@ fn guess(text: &str, range: &Range<usize>, value: &str) -> (Label, u8) {
     if let Some((_, label)) = hint {
         return (label, GUESSED + 8);
     }
+    // "Pt: Jane Roe / 32058685 / 1.2.1960": the number in a header of name and birthday.
+    let is_header = ["pt", "patient", "name"].iter().any(|key| near.trim_start().starts_with(key)) && near.trim_end().ends_with(['/', '|', ',', '(']);
+    if is_header {
+        return (Label::Mrn, GUESSED + 8);
+    }
     let plain = digits(value);
     if value.bytes().all(|byte| byte.is_ascii_digit()) {
         if is_npi(&plain) && near.contains("dr") {

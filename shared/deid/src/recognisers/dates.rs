@@ -190,11 +190,13 @@ fn words_before(text: &str, at: usize) -> Vec<String> {
 
 /// Words after which `3/4` is a day.
 fn has_date_word(text: &str, at: usize) -> bool {
-    const WORDS: [&str; 34] = [
+    const WORDS: [&str; 33] = [
         "on", "since", "by", "until", "till", "dated", "date", "dob", "dos", "birthdate", "birth", "born", "from", "visit", "seen", "admitted", "discharged", "surgery",
-        "appointment", "appt", "due", "performed", "started", "stopped", "before", "after", "between", "ts", "time", "thru", "through", "expires", "d", "of",
+        "appointment", "appt", "due", "performed", "started", "stopped", "before", "after", "between", "ts", "time", "thru", "through", "expires", "d",
     ];
-    words_before(text, at).last().is_some_and(|word| WORDS.contains(&word.as_str())) && !left(text, at, 3).ends_with(['-', '/'])
+    // "Transcribed: 10/3"
+    let is_entry = |word: &str| word.len() > 4 && word.ends_with("ed") && left(text, at, 3).contains(':');
+    words_before(text, at).last().is_some_and(|word| WORDS.contains(&word.as_str()) || is_entry(word)) && !left(text, at, 3).ends_with(['-', '/'])
 }
 
 /// Words after which even `3-4` is one.

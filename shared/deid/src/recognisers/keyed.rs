@@ -79,6 +79,9 @@ impl Keyed {
 
 /// The value without what follows it, if it is a code at all.
 fn trimmed(text: &str, range: Range<usize>, digits_min: usize) -> Option<Range<usize>> {
+    // `resource=encounter/8841`: the path in front names the kind once more.
+    let lead = text[range.clone()].rfind('/').filter(|at| text[range.start..range.start + at].bytes().all(|byte| !byte.is_ascii_digit())).map_or(0, |at| at + 1);
+    let range = range.start + lead..range.end;
     let value = &text[range.clone()];
     let count = value.bytes().filter(u8::is_ascii_digit).count();
     let letters = value.bytes().filter(u8::is_ascii_alphabetic).count();
