@@ -29,7 +29,7 @@ from fetch import FetchError, check, download, member, sha256, write
 HERE = Path(__file__).resolve().parent
 LISTS = HERE / "deid"
 OUTPUT = HERE / "deid-en.bin"
-OUTPUT_SHA256 = "0"
+OUTPUT_SHA256 = "428e4cd828a1e49da420b0f00da3fb9c46d548f52e45002b97a87e88e392bbfb"
 
 MODEL_ID = "deid-en-1"
 MAGIC = b"DEIDBIN\0"

@@ -3,6 +3,7 @@
 mod ask;
 mod collect;
 mod completions;
+pub mod deid;
 pub mod eval;
 mod extract;
 mod list;
@@ -47,7 +48,8 @@ pub fn run(arguments: &Arguments, config: &Config, screen: &mut Screen) -> Resul
         Command::Rm(remove) => remove::run(remove, &client()?, screen),
         Command::Ask(ask) => ask::run(ask, &client()?, screen),
         Command::Extract(extract) => extract::run(extract, screen),
-        Command::Eval(eval) => eval::run(eval, screen),
+        Command::Deid(options) => deid::run(options, config, screen),
+        Command::Eval(eval) => eval::run(eval, config, screen),
         Command::Login { username } => login::sign_in(username.as_deref(), &client()?, screen),
         Command::Logout => login::sign_out(&client()?, screen),
         Command::Token => login::token(&client()?, screen),

@@ -60,7 +60,10 @@ struct Pools {
 }
 
 fn capitalised(word: &str) -> String {
-    word.split('-').map(|part| part.chars().take(1).flat_map(char::to_uppercase).chain(part.chars().skip(1)).collect::<String>()).collect::<Vec<_>>().join("-")
+    word.split('-')
+        .map(|part| part.chars().take(1).flat_map(char::to_uppercase).chain(part.chars().skip(1)).collect::<String>())
+        .collect::<Vec<_>>()
+        .join("-")
 }
 
 impl Pools {
@@ -70,7 +73,8 @@ impl Pools {
             let parts: Vec<&str> = line.split(' ').collect();
             let &[kind, name, level] = parts.as_slice() else { continue };
             let (name, level) = (capitalised(name), level.parse::<u32>().unwrap_or(0));
-            let is_word = deid.lexicon().get(&name.to_lowercase()).common() >= 4 && deid.lexicon().get(&name.to_lowercase()).is_word();
+            let is_word =
+                deid.lexicon().get(&name.to_lowercase()).common() >= 4 && deid.lexicon().get(&name.to_lowercase()).is_word();
             match kind {
                 "f" | "g" => {
                     if is_word {
@@ -188,17 +192,29 @@ fn fill(template: &str, pools: &Pools, slots: &HashMap<char, Vec<String>>, towns
         let start = text.len();
         match slot {
             "N" => text += &pools.full(chance),
-            "F" => text += &{ let name = pools.first(chance); if chance.is(8) { name.to_lowercase() } else { name } },
-            "L" => text += &{ let name = pools.last(chance); if chance.is(6) { name.to_lowercase() } else { name } },
+            "F" => {
+                text += &{
+                    let name = pools.first(chance);
+                    if chance.is(8) { name.to_lowercase() } else { name }
+                }
+            }
+            "L" => {
+                text += &{
+                    let name = pools.last(chance);
+                    if chance.is(6) { name.to_lowercase() } else { name }
+                }
+            }
             "T" => text.push_str(chance.pick::<&str>(towns)),
             "A" => text += &(chance.below(80) + 18).to_string(),
             "M" => text += &(chance.next() % 90_000_000 + 10_000_000).to_string(),
-            "W" => text += &match chance.below(4) {
-                0 => format!("{}/{}/{}", chance.below(12) + 1, chance.below(28) + 1, 1930 + chance.below(95)),
-                1 => format!("March {}, {}", chance.below(28) + 1, 1990 + chance.below(35)),
-                2 => format!("{}/{}", chance.below(12) + 1, chance.below(28) + 1),
-                _ => format!("20{:02}-0{}-1{}", chance.below(26), chance.below(9) + 1, chance.below(9)),
-            },
+            "W" => {
+                text += &match chance.below(4) {
+                    0 => format!("{}/{}/{}", chance.below(12) + 1, chance.below(28) + 1, 1930 + chance.below(95)),
+                    1 => format!("March {}, {}", chance.below(28) + 1, 1990 + chance.below(35)),
+                    2 => format!("{}/{}", chance.below(12) + 1, chance.below(28) + 1),
+                    _ => format!("20{:02}-0{}-1{}", chance.below(26), chance.below(9) + 1, chance.below(9)),
+                }
+            }
             slot => text += chance.pick::<String>(&slots[&slot.chars().next().unwrap_or('D')]),
         }
         if matches!(slot, "N" | "F" | "L") {
@@ -261,8 +277,11 @@ fn labelled(path: &str, pools: &Pools, chance: &mut Chance) -> Vec<Example> {
         let offsets: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
         let place = |span: &serde_json::Value, key: &str| offsets.get(span[key].as_u64()? as usize).copied();
         let spans = document["spans"].as_array().cloned().unwrap_or_default();
-        let names: Vec<Range<usize>> =
-            spans.iter().filter(|span| span["label"] == "NAME").filter_map(|span| Some(place(span, "start")?..place(span, "end")?)).collect();
+        let names: Vec<Range<usize>> = spans
+            .iter()
+            .filter(|span| span["label"] == "NAME")
+            .filter_map(|span| Some(place(span, "start")?..place(span, "end")?))
+            .collect();
         let mut start = 0;
         for part in text.split_inclusive("\n\n") {
             let range = start..start + part.len();
@@ -270,8 +289,11 @@ fn labelled(path: &str, pools: &Pools, chance: &mut Chance) -> Vec<Example> {
             if part.trim().len() < 4 {
                 continue;
             }
-            let inside: Vec<Range<usize>> =
-                names.iter().filter(|name| range.start <= name.start && name.end <= range.end).map(|name| name.start - range.start..name.end - range.start).collect();
+            let inside: Vec<Range<usize>> = names
+                .iter()
+                .filter(|name| range.start <= name.start && name.end <= range.end)
+                .map(|name| name.start - range.start..name.end - range.start)
+                .collect();
             if inside.is_empty() && chance.is(35) && part.contains("he patient") {
                 found.push(personal(part, pools, chance));
             }
@@ -324,8 +346,11 @@ fn train(samples: &[Sample], chance: &mut Chance) -> Chain {
         let rate = 0.12 / (1.0 + epoch as f32 * 0.5);
         for index in &order {
             let sample = &samples[*index];
-            let potentials: Vec<f32> =
-                sample.features.iter().map(|features| features.iter().map(|feature| chain.weights[*feature as usize]).sum()).collect();
+            let potentials: Vec<f32> = sample
+                .features
+                .iter()
+                .map(|features| features.iter().map(|feature| chain.weights[*feature as usize]).sum())
+                .collect();
             let (states, steps) = chain.marginals(&potentials);
             for (at, is_name) in sample.is_name.iter().enumerate() {
                 let error = f32::from(u8::from(*is_name)) - states[at];
@@ -362,14 +387,36 @@ fn main() {
     let deid = Deidentifier::load(&root.join("../../models").join(TABLES_FILE)).expect("the tables");
     let pools = Pools::read(&census, &read("../../models/deid/names-international.txt"), &deid);
     let (positive, negative) = (read("training/positive.txt"), read("training/negative.txt"));
-    let templates = |text: &'static str| text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect::<Vec<_>>();
+    let templates =
+        |text: &'static str| text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect::<Vec<_>>();
     let (positive, negative) = (templates(positive.leak()), templates(negative.leak()));
     let slots: HashMap<char, Vec<String>> = read("training/slots.txt")
         .lines()
         .filter(|line| !line.starts_with('#'))
         .filter_map(|line| Some((line.chars().next()?, line.get(2..)?.split('|').map(str::to_owned).collect())))
         .collect();
-    let towns = ["Springfield", "Fresno", "Dayton", "Boise", "Salem", "Portland", "Tucson", "Madison", "Jackson", "Paris", "Houston", "Lincoln", "Erie", "Waco", "Reno", "Austin", "Charlotte", "Florence", "Santa Fe", "St. Paul"];
+    let towns = [
+        "Springfield",
+        "Fresno",
+        "Dayton",
+        "Boise",
+        "Salem",
+        "Portland",
+        "Tucson",
+        "Madison",
+        "Jackson",
+        "Paris",
+        "Houston",
+        "Lincoln",
+        "Erie",
+        "Waco",
+        "Reno",
+        "Austin",
+        "Charlotte",
+        "Florence",
+        "Santa Fe",
+        "St. Paul",
+    ];
     let mut chance = Chance(0x00c1_1a1c);
     let mut samples = Vec::new();
     for _ in 0..SENTENCES {

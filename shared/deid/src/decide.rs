@@ -47,7 +47,8 @@ pub fn decide(mut candidates: Vec<Candidate>, text: &str) -> Vec<Candidate> {
     let mut kept: std::collections::BTreeMap<usize, Candidate> = std::collections::BTreeMap::new();
     for candidate in candidates {
         let mut rest = vec![candidate.range.clone()];
-        let overlapping = kept.range(..candidate.range.end).rev().take_while(|(_, other)| other.range.end > candidate.range.start);
+        let overlapping =
+            kept.range(..candidate.range.end).rev().take_while(|(_, other)| other.range.end > candidate.range.start);
         for (_, other) in overlapping {
             rest = rest.into_iter().flat_map(|part| without(part, &other.range)).collect();
         }
@@ -55,7 +56,9 @@ pub fn decide(mut candidates: Vec<Candidate>, text: &str) -> Vec<Candidate> {
         for part in rest {
             let part = if is_whole { part } else { trim(part, text) };
             // What is left of a name or an address is still one; what is left of a number is nothing.
-            let is_kept = is_whole || matches!(candidate.label, Label::Name | Label::Location | Label::Facility | Label::Url) && text[part.clone()].chars().filter(|c| c.is_alphanumeric()).count() > 2;
+            let is_kept = is_whole
+                || matches!(candidate.label, Label::Name | Label::Location | Label::Facility | Label::Url)
+                    && text[part.clone()].chars().filter(|c| c.is_alphanumeric()).count() > 2;
             if is_kept && !part.is_empty() {
                 kept.insert(part.start, Candidate { range: part, label: candidate.label, weight: candidate.weight });
             }
@@ -68,7 +71,10 @@ fn without(part: Range<usize>, taken: &Range<usize>) -> Vec<Range<usize>> {
     if taken.end <= part.start || taken.start >= part.end {
         return vec![part];
     }
-    [part.start..taken.start.max(part.start), taken.end.min(part.end)..part.end].into_iter().filter(|part| !part.is_empty()).collect()
+    [part.start..taken.start.max(part.start), taken.end.min(part.end)..part.end]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect()
 }
 
 fn trim(part: Range<usize>, text: &str) -> Range<usize> {

@@ -28,8 +28,13 @@ impl KnownNames {
     /// sentence, and a word in the next.
     pub fn learn(&mut self, tokens: &[Token]) {
         for token in tokens.iter().filter(|token| token.is_word()) {
-            let is_long = token.folded.chars().count() > 2 && !matches!(&*token.folded, "van" | "der" | "von" | "del" | "dos" | "den");
-            if is_long && token.entry.lower() < 4 && !(token.entry.is_eponym() && token.entry.capital() > 2) && !token.entry.is_drug() {
+            let is_long =
+                token.folded.chars().count() > 2 && !matches!(&*token.folded, "van" | "der" | "von" | "del" | "dos" | "den");
+            if is_long
+                && token.entry.lower() < 4
+                && !(token.entry.is_eponym() && token.entry.capital() > 2)
+                && !token.entry.is_drug()
+            {
                 self.0.insert(token.folded.clone());
             }
         }

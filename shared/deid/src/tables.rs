@@ -121,14 +121,16 @@ mod tests {
 
     #[test]
     fn halves_are_read_as_they_were_written() {
-        for (half, float) in [(0x3c00, 1.0), (0xc000, -2.0), (0x0001, 5.960_464_5e-8), (0x7bff, 65504.0), (0x3555, 0.333_251_95)] {
+        for (half, float) in [(0x3c00, 1.0), (0xc000, -2.0), (0x0001, 5.960_464_5e-8), (0x7bff, 65504.0), (0x3555, 0.333_251_95)]
+        {
             assert!((from_half(half) - float).abs() <= f32::EPSILON * float.abs(), "{half:#x}");
         }
     }
 
     #[test]
     fn a_file_that_is_none_is_refused() {
-        for bytes in [vec![], b"DEIDBIN\0".to_vec(), vec![0xff; 64], b"EMBEDBIN\x01\0\0\0\x10\0\0\0\x28\0\0\0\0\0\0\0{}".to_vec()] {
+        for bytes in [vec![], b"DEIDBIN\0".to_vec(), vec![0xff; 64], b"EMBEDBIN\x01\0\0\0\x10\0\0\0\x28\0\0\0\0\0\0\0{}".to_vec()]
+        {
             assert!(matches!(Tables::new(bytes), Err(LoadTablesError::Format)));
         }
     }

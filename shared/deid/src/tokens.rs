@@ -84,8 +84,7 @@ pub fn tokenise(text: &str, lexicon: &Lexicon) -> Vec<Token> {
                 let links = !is_number && matches!(next, '\'' | '-') && {
                     let rest = &text[at + 1..];
                     let mut after = rest.chars();
-                    after.next().is_some_and(char::is_alphabetic)
-                        && !(next == '\'' && is_possessive(rest, end - start))
+                    after.next().is_some_and(char::is_alphabetic) && !(next == '\'' && is_possessive(rest, end - start))
                 };
                 if !joins && !links {
                     break;
@@ -93,7 +92,10 @@ pub fn tokenise(text: &str, lexicon: &Lexicon) -> Vec<Token> {
                 end = at + next.len_utf8();
                 characters.next();
             }
-        } else if c == '\'' && tokens.last().is_some_and(|token| token.end == start && token.is_word()) && is_possessive(&text[end..], 3) {
+        } else if c == '\''
+            && tokens.last().is_some_and(|token| token.end == start && token.is_word())
+            && is_possessive(&text[end..], 3)
+        {
             characters.next();
             end += 1;
         }
@@ -110,7 +112,9 @@ pub fn tokenise(text: &str, lexicon: &Lexicon) -> Vec<Token> {
             lexicon.get(&folded)
         };
         tokens.push(Token { start, end, shape, folded: folded.as_str().into(), entry, is_first, is_spaced });
-        is_first = matches!(c, '.' | '!' | '?' | '•' | ':') && text[end..].starts_with(char::is_whitespace) && !ends_abbreviation(&tokens, c);
+        is_first = matches!(c, '.' | '!' | '?' | '•' | ':')
+            && text[end..].starts_with(char::is_whitespace)
+            && !ends_abbreviation(&tokens, c);
         is_spaced = false;
     }
     tokens
@@ -125,7 +129,9 @@ fn is_possessive(rest: &str, word_bytes: usize) -> bool {
 /// A stop after a title or an initial ends no sentence.
 fn ends_abbreviation(tokens: &[Token], mark: char) -> bool {
     let Some(before) = tokens.len().checked_sub(2).map(|at| &tokens[at]) else { return false };
-    mark == '.' && (before.shape == Shape::Initial || matches!(&*before.folded, "dr" | "mr" | "mrs" | "ms" | "st" | "prof" | "vs" | "no" | "jr" | "sr" | "mt" | "ft"))
+    mark == '.'
+        && (before.shape == Shape::Initial
+            || matches!(&*before.folded, "dr" | "mr" | "mrs" | "ms" | "st" | "prof" | "vs" | "no" | "jr" | "sr" | "mt" | "ft"))
 }
 
 fn shape(word: &str) -> Shape {
@@ -148,7 +154,9 @@ fn shape(word: &str) -> Shape {
         (_, 1) if first.is_uppercase() => Shape::Capital,
         (letters, uppers) if letters == uppers => Shape::Upper,
         // Capital letters after a hyphen or an apostrophe are no mixture.
-        _ if first.is_uppercase() && word.split(['-', '\'']).all(|part| part.chars().skip(1).all(char::is_lowercase)) => Shape::Capital,
+        _ if first.is_uppercase() && word.split(['-', '\'']).all(|part| part.chars().skip(1).all(char::is_lowercase)) => {
+            Shape::Capital
+        }
         _ => Shape::Mixed,
     }
 }

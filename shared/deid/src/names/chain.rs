@@ -55,12 +55,19 @@ impl Chain {
         for at in 0..count {
             for state in 0..2 {
                 let own = if state == 1 { potentials[at] } else { 0.0 };
-                forward[at][state] = own + if at == 0 { self.steps[4 + state] } else { sum(forward[at - 1][0] + self.steps[state], forward[at - 1][1] + self.steps[2 + state]) };
+                forward[at][state] = own
+                    + if at == 0 {
+                        self.steps[4 + state]
+                    } else {
+                        sum(forward[at - 1][0] + self.steps[state], forward[at - 1][1] + self.steps[2 + state])
+                    };
             }
         }
         for at in (0..count.saturating_sub(1)).rev() {
             for state in 0..2 {
-                let next = |to: usize| self.steps[2 * state + to] + backward[at + 1][to] + if to == 1 { potentials[at + 1] } else { 0.0 };
+                let next = |to: usize| {
+                    self.steps[2 * state + to] + backward[at + 1][to] + if to == 1 { potentials[at + 1] } else { 0.0 }
+                };
                 backward[at][state] = sum(next(0), next(1));
             }
         }

@@ -84,7 +84,11 @@ impl<'a> Scene<'a> {
         let left = at.checked_sub(1)?;
         let is_stop = &self.text[self.tokens[left].range()] == "." && !self.tokens[left].is_spaced;
         match left.checked_sub(1) {
-            Some(further) if is_stop && self.tokens[further].is_word() && self.tokens[further].end - self.tokens[further].start <= 5 => Some(further),
+            Some(further)
+                if is_stop && self.tokens[further].is_word() && self.tokens[further].end - self.tokens[further].start <= 5 =>
+            {
+                Some(further)
+            }
             _ => Some(left),
         }
     }
@@ -144,7 +148,9 @@ impl<'a> Scene<'a> {
             add(33, &[spell(tail(3)), u32::from(me.name > 0)]);
             add(34, &[spell(tail(4)), u32::from(me.plain > 0)]);
             add(35, &[token.folded.len().min(9) as u32, shape]);
-            let marks = u32::from(word.contains('-')) + 2 * u32::from(word.contains('\'')) + 4 * u32::from(!self.text[token.range()].is_ascii());
+            let marks = u32::from(word.contains('-'))
+                + 2 * u32::from(word.contains('\''))
+                + 4 * u32::from(!self.text[token.range()].is_ascii());
             add(36, &[marks, shape, me.plain]);
         }
         // A word of the trade is remembered as itself; names are not, so that the next one is no stranger.

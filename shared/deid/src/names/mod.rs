@@ -76,7 +76,8 @@ fn join(text: &str, tokens: &[Token], probabilities: &[f32], threshold: f32) -> 
             if is_part(end) {
                 probability = probability.max(probabilities[end]);
                 end += 1;
-            } else if mark == "." && tokens[end - 1].end - tokens[end - 1].start <= 2 && joins_next || mark == "," && joins_next && end == at + 1 && tokens[next].is_spaced
+            } else if mark == "." && tokens[end - 1].end - tokens[end - 1].start <= 2 && joins_next
+                || mark == "," && joins_next && end == at + 1 && tokens[next].is_spaced
                 || mark == "-" && joins_next
             {
                 end += 1;

@@ -16,7 +16,8 @@ const DEPTH: usize = 4;
 /// Width of the parser's state.
 const STATE: usize = 64;
 /// Rows of each embedding table and the seed of its hash.
-const EMBEDDINGS: [(&str, usize, u32); 4] = [("embed.0.e", 5000, 8), ("embed.1.e", 1000, 9), ("embed.2.e", 2500, 10), ("embed.3.e", 2500, 11)];
+const EMBEDDINGS: [(&str, usize, u32); 4] =
+    [("embed.0.e", 5000, 8), ("embed.1.e", 1000, 9), ("embed.2.e", 2500, 10), ("embed.3.e", 2500, 11)];
 /// Tokens of one pass: bounds the working memory to a few megabytes.
 const BATCH: usize = 512;
 
@@ -107,7 +108,10 @@ impl Network {
         });
         let state = tables.floats("state.w", &[3, STATE, 2, STATE])?;
         Ok(Self {
-            embeddings: EMBEDDINGS.iter().map(|(name, rows, _)| tables.floats(name, &[*rows, WIDTH])).collect::<Result<_, _>>()?,
+            embeddings: EMBEDDINGS
+                .iter()
+                .map(|(name, rows, _)| tables.floats(name, &[*rows, WIDTH]))
+                .collect::<Result<_, _>>()?,
             mix: layer("mix.w", "mix.b", "mix.norm.g", "mix.norm.b", 4 * WIDTH)?,
             windows: vec![
                 layer("window.0.w", "window.0.b", "window.0.norm.g", "window.0.norm.b", 3 * WIDTH)?,
@@ -240,7 +244,8 @@ impl Network {
                 };
                 if is_allowed {
                     let weights = &self.actions[at * STATE..][..STATE];
-                    let score = self.action_bias[at] + weights.iter().zip(&state).map(|(weight, value)| weight * value).sum::<f32>();
+                    let score =
+                        self.action_bias[at] + weights.iter().zip(&state).map(|(weight, value)| weight * value).sum::<f32>();
                     if score > best.0 {
                         best = (score, *action);
                     }
@@ -264,7 +269,9 @@ impl Layer {
     /// The greatest piece of each output, normalised.
     fn finish(&self, product: &[f32]) -> [f32; WIDTH] {
         let mut values = [0.0; WIDTH];
-        for (value, (product, bias)) in values.iter_mut().zip(product.as_chunks::<PIECES>().0.iter().zip(self.bias.as_chunks::<PIECES>().0)) {
+        for (value, (product, bias)) in
+            values.iter_mut().zip(product.as_chunks::<PIECES>().0.iter().zip(self.bias.as_chunks::<PIECES>().0))
+        {
             *value = (product[0] + bias[0]).max(product[1] + bias[1]).max(product[2] + bias[2]);
         }
         let mean = values.iter().sum::<f32>() / WIDTH as f32;

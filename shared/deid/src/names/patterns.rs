@@ -4,16 +4,62 @@ use crate::tokens::{Shape, Token};
 
 /// Keys of a form whose value is a name.
 const KEYS: &[&str] = &[
-    "name", "patient", "pt", "actor", "user", "member", "provider", "physician", "doctor", "attending", "surgeon", "nurse", "author", "mother", "father", "spouse",
-    "guardian", "subscriber", "contact", "signed", "dictated", "dictator", "transcriptionist", "pcp", "resident", "consultant", "caregiver", "insured", "proxy", "client",
-    "cc", "from", "to", "attn", "re", "ordered_by", "seen_by", "family_name", "given_name", "first_name", "last_name", "surname", "patient_name", "given", "family", "display",
+    "name",
+    "patient",
+    "pt",
+    "actor",
+    "user",
+    "member",
+    "provider",
+    "physician",
+    "doctor",
+    "attending",
+    "surgeon",
+    "nurse",
+    "author",
+    "mother",
+    "father",
+    "spouse",
+    "guardian",
+    "subscriber",
+    "contact",
+    "signed",
+    "dictated",
+    "dictator",
+    "transcriptionist",
+    "pcp",
+    "resident",
+    "consultant",
+    "caregiver",
+    "insured",
+    "proxy",
+    "client",
+    "cc",
+    "from",
+    "to",
+    "attn",
+    "re",
+    "ordered_by",
+    "seen_by",
+    "family_name",
+    "given_name",
+    "first_name",
+    "last_name",
+    "surname",
+    "patient_name",
+    "given",
+    "family",
+    "display",
 ];
 
 /// Titles in front of a name.
 const TITLES: &[&str] = &["dr", "mr", "mrs", "ms", "miss", "prof", "mx", "sr", "fr", "rev", "nurse", "doctor"];
 
 /// Degrees behind it.
-const DEGREES: &[&str] = &["md", "do", "rn", "np", "pa-c", "phd", "dds", "dpm", "fnp", "aprn", "lpn", "crna", "pharmd", "dnp", "lcsw", "facs", "facc", "mbbs", "msn", "bsn", "cma", "dvm"];
+const DEGREES: &[&str] = &[
+    "md", "do", "rn", "np", "pa-c", "phd", "dds", "dpm", "fnp", "aprn", "lpn", "crna", "pharmd", "dnp", "lcsw", "facs", "facc",
+    "mbbs", "msn", "bsn", "cma", "dvm",
+];
 
 /// Raises the probabilities of words in such places.
 pub fn raise(text: &str, tokens: &[Token], probabilities: &mut [f32]) {
@@ -25,7 +71,11 @@ pub fn raise(text: &str, tokens: &[Token], probabilities: &mut [f32]) {
 }
 
 fn is_namelike(token: &Token) -> bool {
-    token.is_word() && token.is_capital() && token.entry.lower() < 5 && !DEGREES.contains(&&*token.folded) && !token.entry.is_drug()
+    token.is_word()
+        && token.is_capital()
+        && token.entry.lower() < 5
+        && !DEGREES.contains(&&*token.folded)
+        && !token.entry.is_drug()
 }
 
 /// `patient="Jane Roe"`, `Name: ROE, JANE`
@@ -44,7 +94,10 @@ fn after_key(text: &str, tokens: &[Token], at: usize, probabilities: &mut [f32])
     }
     let first = next;
     let words = tokens[first..].iter().take(7);
-    let line = words.clone().position(|token| token.is_first && token.start > tokens[first].start || matches!(token.text(text), ";" | "\"" | "|" | "<" | "(" | ":" | "=" | "/"));
+    let line = words.clone().position(|token| {
+        token.is_first && token.start > tokens[first].start
+            || matches!(token.text(text), ";" | "\"" | "|" | "<" | "(" | ":" | "=" | "/")
+    });
     let count = line.unwrap_or(words.count());
     let mut marked = 0;
     for offset in 0..count {
@@ -77,14 +130,19 @@ fn after_title(text: &str, tokens: &[Token], at: usize, probabilities: &mut [f32
     }
     let mut next = at + 1;
     next += usize::from(next < tokens.len() && tokens[next].text(text) == "." && !tokens[next].is_spaced);
-    if next < tokens.len() && !text[tokens[at].end..tokens[next].start].contains('\n') && is_namelike(&tokens[next]) && tokens[next].folded.len() > 1 {
+    if next < tokens.len()
+        && !text[tokens[at].end..tokens[next].start].contains('\n')
+        && is_namelike(&tokens[next])
+        && tokens[next].folded.len() > 1
+    {
         probabilities[next] = probabilities[next].max(0.9);
     }
 }
 
 /// `Jane Roe, MD`
 fn before_degree(text: &str, tokens: &[Token], at: usize, probabilities: &mut [f32]) {
-    let is_degree = tokens[at].is_word() && matches!(tokens[at].shape, Shape::Upper | Shape::Mixed) && DEGREES.contains(&&*tokens[at].folded);
+    let is_degree =
+        tokens[at].is_word() && matches!(tokens[at].shape, Shape::Upper | Shape::Mixed) && DEGREES.contains(&&*tokens[at].folded);
     if !is_degree || at < 3 || tokens[at - 1].text(text) != "," || tokens[at].is_first {
         return;
     }

@@ -63,9 +63,8 @@ impl WithSimd for Product<'_> {
         for (block, product) in product.chunks_mut(ROWS * matrix.outputs).enumerate() {
             let present = product.len() / matrix.outputs;
             // A missing row repeats the last one: cheaper than a branch, and its sums are never written.
-            let sources: [&[f32]; ROWS] = std::array::from_fn(|row| {
-                &rows[(block * ROWS + row.min(present - 1)) * matrix.inputs..][..matrix.inputs]
-            });
+            let sources: [&[f32]; ROWS] =
+                std::array::from_fn(|row| &rows[(block * ROWS + row.min(present - 1)) * matrix.inputs..][..matrix.inputs]);
             for (at, step) in steps.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
                 for (value, source) in step.iter_mut().zip(&sources) {
                     *value = source[at];

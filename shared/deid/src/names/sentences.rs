@@ -50,7 +50,10 @@ fn words<'a>(text: &'a str, tokens: &[Token], start: usize, end: usize) -> (Vec<
         let token = &tokens[at];
         let next_is_stop = at + 1 < end && tokens[at + 1].text(text) == "." && !tokens[at + 1].is_spaced;
         let keeps_stop = token.shape == Shape::Initial
-            || matches!(&*token.folded, "dr" | "mr" | "mrs" | "ms" | "st" | "jr" | "sr" | "prof" | "vs" | "inc" | "co" | "mt" | "rev" | "gen");
+            || matches!(
+                &*token.folded,
+                "dr" | "mr" | "mrs" | "ms" | "st" | "jr" | "sr" | "prof" | "vs" | "inc" | "co" | "mt" | "rev" | "gen"
+            );
         if next_is_stop && keeps_stop && token.is_word() {
             words.push(&text[token.start..tokens[at + 1].end]);
             of.push(at);
@@ -59,7 +62,9 @@ fn words<'a>(text: &'a str, tokens: &[Token], start: usize, end: usize) -> (Vec<
         }
         let word = token.text(text);
         if token.is_word() && word.contains('-') {
-            for (part, mark) in word.split_inclusive('-').map(|part| part.strip_suffix('-').map_or((part, false), |part| (part, true))) {
+            for (part, mark) in
+                word.split_inclusive('-').map(|part| part.strip_suffix('-').map_or((part, false), |part| (part, true)))
+            {
                 if !part.is_empty() {
                     words.push(part);
                     of.push(at);

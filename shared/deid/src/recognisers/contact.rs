@@ -47,13 +47,17 @@ impl Contact {
             }
         }
         for found in self.url.find_iter(text) {
-            let end = found.start() + found.as_str().trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '}', '*', '\\']).len();
+            let end =
+                found.start() + found.as_str().trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '}', '*', '\\']).len();
             finds.add(found.start()..end, Label::Url, CERTAIN + 2);
         }
         for found in self.host.find_iter(text) {
             let is_part = matches!(before(text, found.start()), Some('@' | '/' | '_' | '-' | '.'));
             // A bare host is a matter of taste; with a path it leads to one page.
-            if !is_part && !found.as_str().contains("..") && (found.as_str().contains('/') || after(text, found.end()) != Some('@')) {
+            if !is_part
+                && !found.as_str().contains("..")
+                && (found.as_str().contains('/') || after(text, found.end()) != Some('@'))
+            {
                 let end = found.start() + found.as_str().trim_end_matches(['.', ',', '?', '/']).len();
                 finds.add(found.start()..end, Label::Url, SHAPED);
             }
@@ -69,8 +73,10 @@ impl Contact {
         for found in self.ipv4.find_iter(text) {
             let octets: Vec<&str> = found.as_str().split('.').collect();
             let is_valid = octets.iter().all(|octet| octet.parse::<u8>().is_ok());
-            let is_version = left(text, found.start(), 9).trim_end().ends_with("version") || matches!(before(text, found.start()), Some('v' | '.'));
-            if is_valid && !is_version && after(text, found.end()) != Some('.') || is_valid && right(text, found.end(), 2) == ". " {
+            let is_version = left(text, found.start(), 9).trim_end().ends_with("version")
+                || matches!(before(text, found.start()), Some('v' | '.'));
+            if is_valid && !is_version && after(text, found.end()) != Some('.') || is_valid && right(text, found.end(), 2) == ". "
+            {
                 finds.add(found.range(), Label::Ip, CERTAIN);
             }
         }
@@ -91,7 +97,8 @@ impl Contact {
         let is_free = |start: usize, end: usize| {
             !matches!(before(text, start), Some(c) if c.is_alphanumeric() || matches!(c, '.' | '-' | '/' | '_' | '$' | '#'))
                 && !matches!(after(text, end), Some(c) if c.is_alphanumeric() || matches!(c, '_' | '%'))
-                && !(matches!(after(text, end), Some('-' | '/' | '.')) && right(text, end, 2).chars().nth(1).is_some_and(|c| c.is_ascii_digit()))
+                && !(matches!(after(text, end), Some('-' | '/' | '.'))
+                    && right(text, end, 2).chars().nth(1).is_some_and(|c| c.is_ascii_digit()))
         };
         let label = |start: usize| {
             let near = left(text, start, 24);
@@ -128,7 +135,10 @@ impl Contact {
         }
         for found in self.short_phone.find_iter(text) {
             let digits = found.as_str().bytes().filter(u8::is_ascii_digit).count();
-            if (7..=13).contains(&digits) && is_free(found.start(), found.end()) && has_phone_word(text, found.start(), found.end()) {
+            if (7..=13).contains(&digits)
+                && is_free(found.start(), found.end())
+                && has_phone_word(text, found.start(), found.end())
+            {
                 finds.add(found.range(), label(found.start()), KEYED - 4);
             }
         }
@@ -138,8 +148,8 @@ impl Contact {
 /// Whether the words next to a number say that it is a telephone's.
 fn has_phone_word(text: &str, start: usize, end: usize) -> bool {
     const WORDS: [&str; 18] = [
-        "phone", "tel", "tel.", "cell", "mobile", "fax", "call", "called", "calling", "pager", "sms", "text", "dial", "reach", "reached",
-        "number", "contact", "ph",
+        "phone", "tel", "tel.", "cell", "mobile", "fax", "call", "called", "calling", "pager", "sms", "text", "dial", "reach",
+        "reached", "number", "contact", "ph",
     ];
     const OTHERS: [&str; 9] = ["mrn", "account", "member", "npi", "policy", "serial", "record", "accession", "id"];
     let near = left(text, start, 34);
@@ -149,7 +159,11 @@ fn has_phone_word(text: &str, start: usize, end: usize) -> bool {
         let is_other = OTHERS.contains(word);
         (is_other || WORDS.contains(word) || word.ends_with("phone")).then_some(!is_other)
     });
-    said.unwrap_or_else(|| ["cell", "(cell", "mobile", "(mobile", "(home", "(work"].iter().any(|word| right(text, end, 9).trim_start().starts_with(word)))
+    said.unwrap_or_else(|| {
+        ["cell", "(cell", "mobile", "(mobile", "(home", "(work"]
+            .iter()
+            .any(|word| right(text, end, 9).trim_start().starts_with(word))
+    })
 }
 
 /// E-mail addresses, outwards from each `@`: their local part may hold letters of any script.

@@ -26,10 +26,32 @@ const FIELDS: &[(&str, &[(usize, Label)])] = &[
         ],
     ),
     ("NK1", &[(2, Label::Name), (4, Label::Location), (5, Label::Phone), (6, Label::Phone), (16, Label::Date)]),
-    ("PV1", &[(7, Label::Name), (8, Label::Name), (9, Label::Name), (17, Label::Name), (19, Label::OtherId), (44, Label::Date), (45, Label::Date)]),
+    (
+        "PV1",
+        &[
+            (7, Label::Name),
+            (8, Label::Name),
+            (9, Label::Name),
+            (17, Label::Name),
+            (19, Label::OtherId),
+            (44, Label::Date),
+            (45, Label::Date),
+        ],
+    ),
     ("OBR", &[(2, Label::OtherId), (3, Label::OtherId), (7, Label::Date), (16, Label::Name)]),
     ("ORC", &[(2, Label::OtherId), (3, Label::OtherId), (9, Label::Date), (12, Label::Name)]),
-    ("IN1", &[(12, Label::Date), (13, Label::Date), (16, Label::Name), (18, Label::Date), (19, Label::Location), (36, Label::HealthPlan), (49, Label::HealthPlan)]),
+    (
+        "IN1",
+        &[
+            (12, Label::Date),
+            (13, Label::Date),
+            (16, Label::Name),
+            (18, Label::Date),
+            (19, Label::Location),
+            (36, Label::HealthPlan),
+            (49, Label::HealthPlan),
+        ],
+    ),
     ("GT1", &[(3, Label::Name), (5, Label::Location), (6, Label::Phone), (7, Label::Phone), (8, Label::Date), (12, Label::Ssn)]),
     ("EVN", &[(2, Label::Date)]),
     ("MSH", &[(6, Label::Date)]),
@@ -60,14 +82,20 @@ pub fn find(text: &str, finds: &mut Finds) {
 /// Components of one field: all of a name and an address, the first of the others.
 fn add(field: &str, start: usize, label: Label, finds: &mut Finds) {
     let mut at = start;
-    let names_first = label == Label::Name && field.split('^').next().is_some_and(|id| id.bytes().any(|byte| byte.is_ascii_digit()));
+    let names_first =
+        label == Label::Name && field.split('^').next().is_some_and(|id| id.bytes().any(|byte| byte.is_ascii_digit()));
     for (number, component) in field.split('^').enumerate() {
         let range: Range<usize> = at..at + component.len();
         at += component.len() + 1;
         let is_state = label == Label::Location && component.len() == 2;
         let is_country = label == Label::Location && number > 4;
         let wanted = match label {
-            Label::Name => number < 4 && component.chars().filter(|c| c.is_alphabetic()).count() > 1 && !(names_first && number == 0) && !matches!(component, "MD" | "DR" | "JR" | "SR" | "II" | "III"),
+            Label::Name => {
+                number < 4
+                    && component.chars().filter(|c| c.is_alphabetic()).count() > 1
+                    && !(names_first && number == 0)
+                    && !matches!(component, "MD" | "DR" | "JR" | "SR" | "II" | "III")
+            }
             Label::Location => !is_state && !is_country && component.len() > 1,
             _ => number == 0 && component.len() > 3,
         };

@@ -13,7 +13,7 @@ use std::ops::Range;
 
 pub use codes::Codes;
 pub use contact::Contact;
-pub use dates::{Dates, is_month};
+pub use dates::Dates;
 pub use keyed::Keyed;
 
 /// Something that may be an identifier.

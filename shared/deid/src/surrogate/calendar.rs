@@ -7,7 +7,12 @@ const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "au
 /// Reads a whole date; month first where two readings are possible, as in the United States.
 pub fn parse(text: &str) -> Option<Date> {
     let text = text.to_lowercase();
-    let text = text.split(['t', ' ']).next().filter(|first| first.len() == 10 && first.starts_with(|c: char| c.is_ascii_digit())).unwrap_or(&text).to_owned();
+    let text = text
+        .split(['t', ' '])
+        .next()
+        .filter(|first| first.len() == 10 && first.starts_with(|c: char| c.is_ascii_digit()))
+        .unwrap_or(&text)
+        .to_owned();
     let parts: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty()).collect();
     let number = |part: &str| part.trim_end_matches(|c: char| c.is_ascii_alphabetic()).parse::<i16>().ok();
     let month = |part: &str| MONTHS.iter().position(|month| part.len() >= 3 && part.starts_with(month)).map(|at| at as i16 + 1);
@@ -42,7 +47,17 @@ mod tests {
     #[test]
     fn the_usual_ways_to_write_a_day_are_read() {
         let day = Date::constant(2021, 3, 14);
-        for text in ["2021-03-14", "03/14/2021", "3-14-21", "14.03.2021", "March 14, 2021", "14 Mar 2021", "14-Mar-2021", "20210314", "2021-03-14T10:00:00Z"] {
+        for text in [
+            "2021-03-14",
+            "03/14/2021",
+            "3-14-21",
+            "14.03.2021",
+            "March 14, 2021",
+            "14 Mar 2021",
+            "14-Mar-2021",
+            "20210314",
+            "2021-03-14T10:00:00Z",
+        ] {
             assert_eq!(parse(text), Some(day), "{text}");
         }
         for text in ["March 2021", "3/14", "2021", "31.02.2021", "", "é"] {

@@ -32,7 +32,9 @@ pub fn form(form: u32) -> String {
 }
 
 fn read_form(letters: &str) -> Option<u32> {
-    letters.bytes().try_fold(0_u32, |value, letter| value.checked_mul(26)?.checked_add(u32::from(letter.to_ascii_lowercase() - b'a')))
+    letters
+        .bytes()
+        .try_fold(0_u32, |value, letter| value.checked_mul(26)?.checked_add(u32::from(letter.to_ascii_lowercase() - b'a')))
 }
 
 /// Reads the placeholder that begins at the start of a text. Gives its length too.
@@ -58,11 +60,13 @@ pub fn read(text: &str) -> Option<(Reference, usize)> {
     let is_form = form.len() <= 4 && form.bytes().all(|byte| byte.is_ascii_uppercase());
     let is_tag = tag.len() <= 8 && tag.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let distance: String = distance.chars().filter(|c| *c != ' ').collect();
-    let is_distance = distance.len() <= 24 && distance.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'+' | b'-'));
+    let is_distance =
+        distance.len() <= 24 && distance.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'+' | b'-'));
     if !is_label || !(1..=6).contains(&digits) || !is_form || !is_tag || !is_distance {
         return None;
     }
-    let reference = Reference { label: label.to_owned(), number: number.parse().ok()?, form: read_form(form)?, tag: tag.to_owned() };
+    let reference =
+        Reference { label: label.to_owned(), number: number.parse().ok()?, form: read_form(form)?, tag: tag.to_owned() };
     Some((reference, end + 1))
 }
 
@@ -87,7 +91,11 @@ mod tests {
     fn what_a_model_makes_of_a_placeholder_is_still_read() {
         for text in ["[NAME_1]", "[name_1]", "[Name 1]", "\\[NAME\\_1\\]", "[**NAME_1**]", "[ NAME_1 ]", "[`NAME_1`]"] {
             let (reference, length) = read(text).unwrap_or_else(|| panic!("{text}"));
-            assert_eq!((reference.label.as_str(), reference.number, reference.form, length), ("NAME", 1, 0, text.len()), "{text}");
+            assert_eq!(
+                (reference.label.as_str(), reference.number, reference.form, length),
+                ("NAME", 1, 0, text.len()),
+                "{text}"
+            );
         }
         let (reference, _) = read("[DATE_12c-K7QX: DATE_1+14d] and").unwrap();
         assert_eq!((reference.number, reference.form, reference.tag.as_str()), (12, 2, "K7QX"));

@@ -9,7 +9,7 @@ mod calendar;
 mod grammar;
 mod restore;
 
-pub use restore::{Restorer, Restored};
+pub use restore::{Restored, Restorer};
 
 use crate::decide::{OperatingPoint, Span};
 use crate::label::Label;
@@ -18,9 +18,10 @@ use crate::safe_text::SafeText;
 use crate::{Deidentifier, lexicon};
 use domain::phi::IdentifierKind;
 use grammar::Reference;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
 /// The label of text that only looks like a placeholder.
@@ -28,6 +29,9 @@ const LITERAL: &str = "LITERAL";
 
 /// Spellings of identifiers that are searched for again in every text must have so many letters and digits: shorter ones are words.
 const REPEATED_MIN: usize = 5;
+
+/// So many of them are searched for: each costs a pass over the text, which for a megabyte is a tenth of a millisecond.
+const REPEATS_MAX: usize = 2_000;
 
 /// What may leave, and how.
 #[derive(Debug, Clone, Default)]
@@ -68,11 +72,55 @@ struct Issued {
 
 /// What a conversation has replaced so far. The map is as secret as the identifiers in it: it is stored only encrypted with the
 /// tenant's key, and its `Debug` shows counts.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(from = "Stored", into = "Stored")]
 pub struct Conversation {
     tag: String,
     issued: Vec<Issued>,
     names: KnownNames,
+    index: Index,
+}
+
+/// A conversation as it is stored.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    tag: String,
+    issued: Vec<Issued>,
+    names: KnownNames,
+}
+
+/// Ways into the issued placeholders; a long text may have tens of thousands.
+#[derive(Clone, Default)]
+struct Index {
+    by_original: HashMap<(String, String), usize>,
+    by_reference: HashMap<(String, u32, u32), usize>,
+    /// Label and word, or all words of anything but a name, to the numbers that have it.
+    by_word: HashMap<(String, String), BTreeSet<u32>>,
+    /// Words of each number's spellings.
+    spellings: HashMap<(String, u32), Vec<Vec<String>>>,
+    numbers: HashMap<String, u32>,
+    /// The first date that the calendar knows.
+    first_date: Option<(u32, Date)>,
+}
+
+impl From<Conversation> for Stored {
+    fn from(conversation: Conversation) -> Self {
+        Self { tag: conversation.tag, issued: conversation.issued, names: conversation.names }
+    }
+}
+
+impl From<Stored> for Conversation {
+    fn from(stored: Stored) -> Self {
+        let mut conversation = Self { tag: stored.tag, names: stored.names, ..Self::default() };
+        stored.issued.into_iter().for_each(|issued| conversation.add(issued));
+        conversation
+    }
+}
+
+impl PartialEq for Conversation {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.tag, &self.issued, &self.names) == (&other.tag, &other.issued, &other.names)
+    }
 }
 
 impl std::fmt::Debug for Conversation {
@@ -118,40 +166,59 @@ impl Conversation {
 
     /// What a reference stands for.
     fn original(&self, reference: &Reference) -> Option<&str> {
-        let is_it = |issued: &&Issued| {
-            issued.number == reference.number && issued.form == reference.form && issued.label == reference.label && self.tag == reference.tag
-        };
-        self.issued.iter().find(is_it).map(|issued| issued.original.as_str())
+        let key = (reference.label.clone(), reference.number, reference.form);
+        let at = self.index.by_reference.get(&key).filter(|_| self.tag == reference.tag)?;
+        Some(&self.issued[*at].original)
     }
 
     /// The placeholder of a piece of text, a new one if it is new.
     fn placeholder(&mut self, label: &str, original: &str) -> String {
-        if let Some(issued) = self.issued.iter().find(|issued| issued.label == label && issued.original == original) {
-            return self.write(issued);
+        if let Some(at) = self.index.by_original.get(&(label.to_owned(), original.to_owned())) {
+            return self.write(&self.issued[*at]);
         }
-        let same = self.entity(label, original);
-        let number = same.unwrap_or_else(|| self.issued.iter().filter(|issued| issued.label == label).map(|issued| issued.number).max().unwrap_or(0) + 1);
-        let form = self.issued.iter().filter(|issued| issued.label == label && issued.number == number).count() as u32;
+        let number = self.entity(label, original).unwrap_or_else(|| self.index.numbers.get(label).copied().unwrap_or(0) + 1);
+        let form = self.index.spellings.get(&(label.to_owned(), number)).map_or(0, Vec::len) as u32;
         let issued = Issued { label: label.to_owned(), number, form, original: original.to_owned() };
-        let written = self.write(&issued);
+        self.add(issued.clone());
+        self.write(&issued)
+    }
+
+    fn add(&mut self, issued: Issued) {
+        let at = self.issued.len();
+        let (label, number) = (issued.label.clone(), issued.number);
+        let words = key(&issued.original);
+        let index = &mut self.index;
+        index.by_original.insert((label.clone(), issued.original.clone()), at);
+        index.by_reference.insert((label.clone(), number, issued.form), at);
+        let keys = if label == Label::Name.as_str() { words.clone() } else { vec![words.concat()] };
+        for word in keys {
+            index.by_word.entry((label.clone(), word)).or_default().insert(number);
+        }
+        index.spellings.entry((label.clone(), number)).or_default().push(words);
+        let last = index.numbers.entry(label.clone()).or_default();
+        *last = number.max(*last);
+        if label == Label::Date.as_str() && index.first_date.is_none() {
+            index.first_date = calendar::parse(&issued.original).map(|date| (number, date));
+        }
         self.issued.push(issued);
-        written
     }
 
     /// The number under which another spelling of the same thing goes.
     fn entity(&self, label: &str, original: &str) -> Option<u32> {
-        if label == LITERAL {
+        let words = key(original);
+        if label == LITERAL || words.is_empty() {
             return None;
         }
-        let key = key(original);
-        let mut numbers: BTreeSet<u32> = BTreeSet::new();
-        for issued in self.issued.iter().filter(|issued| issued.label == label) {
-            let other = self::key(&issued.original);
-            let is_same = if label == Label::Name.as_str() { is_same_person(&key, &other) } else { key.concat() == other.concat() };
-            if is_same {
-                numbers.insert(issued.number);
-            }
-        }
+        let having = |word: String| self.index.by_word.get(&(label.to_owned(), word)).into_iter().flatten().copied();
+        let numbers: BTreeSet<u32> = if label == Label::Name.as_str() {
+            let is_same = |number: &u32| {
+                let spellings = self.index.spellings.get(&(label.to_owned(), *number));
+                spellings.is_some_and(|spellings| spellings.iter().any(|other| is_same_person(&words, other)))
+            };
+            words.iter().cloned().flat_map(having).filter(is_same).collect()
+        } else {
+            having(words.concat()).collect()
+        };
         // "Smith" among two Smiths is nobody that we know.
         (numbers.len() == 1).then(|| numbers.into_iter().next()).flatten()
     }
@@ -164,10 +231,7 @@ impl Conversation {
 
     /// `: DATE_1+14d`, if the calendar knows both this date and the first.
     fn distance(&self, issued: &Issued) -> String {
-        let dates = self.issued.iter().filter(|other| other.label == issued.label);
-        let first = dates.filter_map(|other| Some((other.number, calendar::parse(&other.original)?))).next();
-        let own = calendar::parse(&issued.original);
-        match (first, own) {
+        match (self.index.first_date, calendar::parse(&issued.original)) {
             (Some((number, first)), Some(own)) if number != issued.number => {
                 format!(": DATE_{number}{:+}d", (own - first).get_days())
             }
@@ -186,13 +250,24 @@ fn key(original: &str) -> Vec<String> {
 /// One name's words are among the other's, where an initial stands for a word.
 fn is_same_person(one: &[String], other: &[String]) -> bool {
     let (few, many) = if one.len() <= other.len() { (one, other) } else { (other, one) };
-    let is_among = |word: &String| many.iter().any(|other| other == word || word.len() == 1 && other.starts_with(word.as_str()) || other.len() == 1 && word.starts_with(other.as_str()));
+    let is_among = |word: &String| {
+        many.iter().any(|other| {
+            other == word
+                || word.len() == 1 && other.starts_with(word.as_str())
+                || other.len() == 1 && word.starts_with(other.as_str())
+        })
+    };
     few.iter().any(|word| word.chars().count() > 1) && few.iter().all(is_among)
 }
 
 impl Deidentifier {
     /// Replaces the identifiers of a text.
-    pub fn pseudonymise(&self, text: &str, policy: &Policy, conversation: &mut Conversation) -> Result<Pseudonymised, RefuseTextError> {
+    pub fn pseudonymise(
+        &self,
+        text: &str,
+        policy: &Policy,
+        conversation: &mut Conversation,
+    ) -> Result<Pseudonymised, RefuseTextError> {
         let mut names = conversation.names.clone();
         let spans = self.find_with(text, policy.point, &mut names);
         let spans = with_repeats(text, spans, conversation);
@@ -200,7 +275,8 @@ impl Deidentifier {
         for span in &spans {
             *counts.entry(span.label.kind()).or_insert(0) += 1;
         }
-        let blocked: BTreeMap<_, _> = counts.iter().filter(|(kind, _)| policy.blocked.contains(kind)).map(|(kind, count)| (*kind, *count)).collect();
+        let blocked: BTreeMap<_, _> =
+            counts.iter().filter(|(kind, _)| policy.blocked.contains(kind)).map(|(kind, count)| (*kind, *count)).collect();
         if !blocked.is_empty() {
             return Err(RefuseTextError { kinds: blocked });
         }
@@ -213,23 +289,26 @@ impl Deidentifier {
 /// The same number or address once more, without the words that gave it away the first time, here or earlier.
 fn with_repeats(text: &str, mut spans: Vec<Span>, conversation: &Conversation) -> Vec<Span> {
     let mut known: BTreeMap<String, Label> = BTreeMap::new();
-    let is_long = |original: &str| original.chars().filter(|c| c.is_alphanumeric()).count() >= REPEATED_MIN && original.chars().any(|c| c.is_ascii_digit());
+    let is_long = |original: &str| {
+        original.chars().filter(|c| c.is_alphanumeric()).count() >= REPEATED_MIN && original.chars().any(|c| c.is_ascii_digit())
+    };
     for span in &spans {
         if is_long(&text[span.range.clone()]) {
             known.insert(text[span.range.clone()].to_owned(), span.label);
         }
     }
-    for issued in &conversation.issued {
+    for issued in conversation.issued.iter().rev().take(REPEATS_MAX) {
         let label = Label::ALL.into_iter().find(|label| label.as_str() == issued.label);
         if let Some(label) = label.filter(|_| is_long(&issued.original)) {
             known.entry(issued.original.clone()).or_insert(label);
         }
     }
     let mut taken: BTreeMap<usize, usize> = spans.iter().map(|span| (span.range.start, span.range.end)).collect();
-    for (original, label) in &known {
+    for (original, label) in known.iter().take(REPEATS_MAX) {
         for (start, _) in text.match_indices(original.as_str()) {
             let range = start..start + original.len();
-            let is_bounded = !text[..start].ends_with(char::is_alphanumeric) && !text[range.end..].starts_with(char::is_alphanumeric);
+            let is_bounded =
+                !text[..start].ends_with(char::is_alphanumeric) && !text[range.end..].starts_with(char::is_alphanumeric);
             let is_free = taken.range(..range.end).next_back().is_none_or(|(_, end)| *end <= range.start);
             if is_bounded && is_free {
                 taken.insert(range.start, range.end);

@@ -65,7 +65,8 @@ impl<'a> Restorer<'a> {
                 }
                 continue;
             }
-            let is_open = rest == "\\" || rest.trim_start_matches('\\').starts_with('[') && !rest.contains(']') && rest.len() < BYTES_MAX;
+            let is_open =
+                rest == "\\" || rest.trim_start_matches('\\').starts_with('[') && !rest.contains(']') && rest.len() < BYTES_MAX;
             if is_open && !is_end {
                 restored.push_str(&held[from..start]);
                 self.held = held[start..].to_owned();
