@@ -110,10 +110,10 @@ fn placeholders_of_two_tenants_differ_and_a_foreign_one_is_not_restored() {
 
 #[test]
 fn what_already_looks_like_a_placeholder_is_escaped() {
-    let text = "[NAME_1] is how Helene Dubois writes [name 1] and [[DATE_2: DATE_1+14d]]";
+    let text = "My patient Helene Dubois takes [NAME_1], [name 1] and [[DATE_2: DATE_1+14d]]";
     let mut conversation = Conversation::new(b"");
     let safe = pseudonymise(text, &mut conversation);
-    assert_eq!(safe, "[LITERAL_1] is how [NAME_1] writes [LITERAL_2] and [[LITERAL_3]]");
+    assert_eq!(safe, "My patient [NAME_1] takes [LITERAL_1], [LITERAL_2] and [[LITERAL_3]]");
     assert_eq!(conversation.restore(&safe).text, text);
 }
 
@@ -179,7 +179,7 @@ fn hostile() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn spans_are_in_order_on_characters_and_every_text_comes_back_however_the_stream_is_cut(text in hostile(), cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..5)) {

@@ -29,10 +29,9 @@ impl Matrix {
         let outputs = weights.len() / inputs;
         let mut panels = vec![0.0; outputs.div_ceil(width) * width * inputs];
         for (panel, values) in panels.chunks_exact_mut(width * inputs).enumerate() {
-            for (at, value) in values.iter_mut().enumerate() {
-                let (input, output) = (at / width, panel * width + at % width);
-                if output < outputs {
-                    *value = weights[output * inputs + input];
+            for (lane, row) in weights.chunks_exact(inputs).skip(panel * width).take(width).enumerate() {
+                for (step, weight) in values.chunks_exact_mut(width).zip(row) {
+                    step[lane] = *weight;
                 }
             }
         }

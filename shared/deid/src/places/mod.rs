@@ -217,8 +217,9 @@ impl Scene<'_> {
         let before2 = at.checked_sub(2).map_or("", |before| self.word(before));
         let is_led = PREPOSITIONS.contains(&before) && self.is_near(at)
             || before == ":" && matches!(before2, "city" | "town" | "address" | "hometown" | "residence");
+        // The street was found just before: the search for it must not grow with the text.
         let is_after_place = before == ","
-            && finds.0.iter().any(|find| {
+            && finds.0.iter().rev().take(8).any(|find| {
                 find.label == Label::Location
                     && find.range.end <= self.tokens[at].start
                     && find.range.end + 3 >= self.tokens[at].start

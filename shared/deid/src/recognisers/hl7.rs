@@ -58,6 +58,9 @@ const FIELDS: &[(&str, &[(usize, Label)])] = &[
     ("DG1", &[(5, Label::Date)]),
 ];
 
+/// A segment is read so far: of a text of nothing but segments' names without line breaks each must not be read to the end.
+const SEGMENT_CHARACTERS_MAX: usize = 4_000;
+
 /// Finds the filled fields of every segment.
 pub fn find(text: &str, finds: &mut Finds) {
     for (segment, fields) in FIELDS {
@@ -66,8 +69,9 @@ pub fn find(text: &str, finds: &mut Finds) {
             if text[..start].ends_with(|c: char| c.is_alphanumeric()) {
                 continue;
             }
-            let line = text[start..].split(['\n', '\r']).next().unwrap_or_default();
-            let line = &line[..line.char_indices().nth(4_000).map_or(line.len(), |(at, _)| at)];
+            let line = &text[start..];
+            let line = &line[..line.char_indices().nth(SEGMENT_CHARACTERS_MAX).map_or(line.len(), |(at, _)| at)];
+            let line = line.split(['\n', '\r']).next().unwrap_or_default();
             let mut at = start;
             for (number, field) in line.split('|').enumerate() {
                 if let Some((_, label)) = fields.iter().find(|(wanted, _)| *wanted == number) {

@@ -47,6 +47,10 @@ pub fn read(text: &str) -> Option<(Reference, usize)> {
     at += 1;
     let end = at + bytes[at..].iter().take(BYTES_MAX - 2).position(|byte| *byte == b']')?;
     let inside = text.get(at..end)?;
+    // An escape in front belongs to the placeholder only if the closing bracket has one too; else it was in the text before.
+    if text.starts_with('\\') && !inside.ends_with('\\') {
+        return None;
+    }
     // Escapes and emphasis are the model's, not ours.
     let inside: String = inside.chars().filter(|c| !matches!(c, '\\' | '*' | '`')).collect();
     let inside = inside.trim_matches('_').trim();
@@ -74,11 +78,10 @@ pub fn read(text: &str) -> Option<(Reference, usize)> {
 pub fn find_all(text: &str) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
     for (at, _) in text.match_indices('[') {
-        let start = if text[..at].ends_with('\\') { at - 1 } else { at };
-        let is_free = found.last().is_none_or(|last| last.end <= start);
-        if let Some((_, length)) = read(&text[start..]).filter(|_| is_free) {
-            found.push(start..start + length);
-        }
+        let from = found.last().map_or(0, |last| last.end);
+        let escaped = at.checked_sub(1).filter(|start| text[..at].ends_with('\\') && *start >= from);
+        let starts = escaped.into_iter().chain((at >= from).then_some(at));
+        found.extend(starts.filter_map(|start| Some(start..start + read(&text[start..])?.1)).take(1));
     }
     found
 }
