@@ -119,7 +119,9 @@ impl Deidentifier {
         for named in self.names.find(text, &tokens, self.network.as_ref(), point.threshold(text)) {
             let part = &tokens[named.tokens.clone()];
             let (Some(first), Some(last)) = (part.first(), part.last()) else { continue };
-            let weight = (NAME_WEIGHT * named.probability.clamp(0.0, 1.0)) as u8;
+            let weight = (NAME_WEIGHT * named.probability).round().clamp(0.0, NAME_WEIGHT);
+            #[expect(clippy::cast_sign_loss, reason = "it was clamped")]
+            let weight = weight as u8;
             finds.add(first.start..last.end, Label::Name, weight);
             if named.probability > 0.8 {
                 known.learn(part);

@@ -78,8 +78,7 @@ pub fn tokenise(text: &str, lexicon: &Lexicon) -> Vec<Token> {
         let mut end = start + c.len_utf8();
         if c.is_alphanumeric() {
             let is_number = c.is_numeric();
-            loop {
-                let Some((at, next)) = characters.peek().copied() else { break };
+            while let Some((at, next)) = characters.peek().copied() {
                 let joins = next.is_alphanumeric() && (is_number || !next.is_numeric());
                 let links = !is_number && matches!(next, '\'' | '-') && {
                     let rest = &text[at + 1..];

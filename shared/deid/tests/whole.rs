@@ -1,5 +1,4 @@
 //! The de-identifier as a whole, on the real tables: what must be found, what must stay, what must come back.
-#![expect(clippy::expect_used, reason = "tests")]
 
 use deid::surrogate::{Conversation, Policy, Restorer};
 use deid::{Deidentifier, Label, OperatingPoint, TABLES_FILE};

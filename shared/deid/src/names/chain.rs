@@ -95,6 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::needless_range_loop, reason = "as the definition is written")]
     fn probabilities_are_those_of_all_paths() {
         let mut chain = Chain::zero();
         chain.steps = [0.3, -0.2, 0.5, 0.9, 0.1, -0.4];

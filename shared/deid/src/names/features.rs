@@ -54,9 +54,8 @@ impl<'a> Scene<'a> {
         let entry = token.entry;
         let name = match (entry.first().max(entry.last()), entry.is_foreign_first() || entry.is_foreign_last()) {
             (0, false) => 0,
-            (0, true) => 2,
             (1, false) => 1,
-            (1..=2, _) => 2,
+            (0, true) | (1..=2, _) => 2,
             (3..=4, _) => 3,
             (5..=6, _) => 4,
             _ => 5,

@@ -35,6 +35,12 @@ pub struct Named {
     pub probability: f32,
 }
 
+impl Default for Names {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Names {
     /// Reads the weights.
     pub fn new() -> Self {

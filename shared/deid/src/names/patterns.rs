@@ -103,9 +103,8 @@ fn after_key(text: &str, tokens: &[Token], at: usize, probabilities: &mut [f32])
     for offset in 0..count {
         let token = &tokens[first + offset];
         match token.shape {
-            Shape::Number => break,
             Shape::Mark if matches!(token.text(text), "," | "." | "^" | "-") && marked > 0 => {}
-            Shape::Mark => break,
+            Shape::Number | Shape::Mark => break,
             _ if is_namelike(token) && (token.entry.is_name() || token.entry.lower() < 3) => {
                 let index = first + offset;
                 // A listed name is one here; an unlisted word needs the scorer's half consent.

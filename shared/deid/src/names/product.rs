@@ -42,14 +42,14 @@ impl Matrix {
     pub fn multiply(&self, rows: &[f32], product: &mut Vec<f32>) {
         product.clear();
         product.resize(rows.len() / self.inputs * self.outputs, 0.0);
-        Arch::new().dispatch(Product { matrix: self, rows, product });
+        Arch::new().dispatch(Product { matrix: self, rows, output: product });
     }
 }
 
 struct Product<'a> {
     matrix: &'a Matrix,
     rows: &'a [f32],
-    product: &'a mut [f32],
+    output: &'a mut [f32],
 }
 
 impl WithSimd for Product<'_> {
@@ -57,9 +57,9 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { matrix, rows, product } = self;
+        let Self { matrix, rows, output } = self;
         let mut steps = vec![0.0; ROWS * matrix.inputs];
-        for (block, product) in product.chunks_mut(ROWS * matrix.outputs).enumerate() {
+        for (block, product) in output.chunks_mut(ROWS * matrix.outputs).enumerate() {
             let present = product.len() / matrix.outputs;
             // A missing row repeats the last one: cheaper than a branch, and its sums are never written.
             let sources: [&[f32]; ROWS] =

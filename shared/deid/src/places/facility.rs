@@ -1,7 +1,7 @@
 //! Names of hospitals, practices, pharmacies and homes, backwards from the word that ends them.
 
 use super::Scene;
-use super::words::{FACILITIES, GENERIC, PHRASES, WEAK};
+use super::words::{FACILITIES, GENERIC, LEADS, PHRASES, WEAK};
 use crate::label::Label;
 use crate::recognisers::{Finds, KEYED, SHAPED};
 use crate::tokens::{Shape, Token};
@@ -43,38 +43,6 @@ impl Scene<'_> {
             }
             start -= 1;
         }
-        const LEADS: &[&str] = &[
-            "seen",
-            "called",
-            "admitted",
-            "patient",
-            "pt",
-            "per",
-            "our",
-            "your",
-            "transferred",
-            "sent",
-            "referring",
-            "facility",
-            "location",
-            "visit",
-            "please",
-            "call",
-            "does",
-            "is",
-            "was",
-            "has",
-            "records",
-            "discharged",
-            "to",
-            "via",
-            "for",
-            "with",
-            "my",
-            "ask",
-            "can",
-            "did",
-        ];
         while start < at
             && (matches!(self.word(start), "." | "'s" | "of" | "and")
                 || self.tokens[start].is_first && LEADS.contains(&self.word(start)))

@@ -13,11 +13,11 @@ use words::{PREPOSITIONS, STATES, STREETS, UNITS};
 /// Searches a text.
 pub fn find(text: &str, tokens: &[Token], lexicon: &Lexicon, finds: &mut Finds) {
     let scene = Scene { text, tokens, lexicon };
-    for at in 0..tokens.len() {
+    for (at, token) in tokens.iter().enumerate() {
         scene.street(at, finds);
         scene.post_box(at, finds);
         scene.facility(at, finds);
-        if tokens[at].is_word() && tokens[at].is_capital() {
+        if token.is_word() && token.is_capital() {
             scene.town(at, finds);
         }
     }

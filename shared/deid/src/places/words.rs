@@ -54,3 +54,9 @@ pub const PREPOSITIONS: &[&str] = &["in", "from", "at", "near", "of", "to", "out
 pub const GENERIC: &[&str] = &[
     "hospital", "clinic", "general", "local", "community", "regional", "university", "teaching", "public", "private", "rural", "urban", "outpatient", "inpatient", "medical", "surgical", "dental", "eye", "heart", "cancer", "women", "children", "home", "primary", "urgent", "family", "internal", "pain", "sleep", "wound", "mental", "behavioral", "public health", "world", "national", "american", "global", "bone", "oral", "sexual", "women's", "digestive", "physical", "occupational", "cardiac", "pulmonary", "speech", "skilled", "nursing", "assisted", "senior", "care", "retail", "specialty", "department", "emergency", "diagnostic", "methadone", "travel", "anticoagulation", "the", "your", "our", "good", "poor", "overall", "gi", "reproductive", "institutes", "human", "federal", "state",
 ];
+
+/// Words that may begin a sentence in front of a name and are no part of it.
+#[rustfmt::skip]
+pub const LEADS: &[&str] = &[
+    "seen", "called", "admitted", "patient", "pt", "per", "our", "your", "transferred", "sent", "referring", "facility", "location", "visit", "please", "call", "does", "is", "was", "has", "records", "discharged", "to", "via", "for", "with", "my", "ask", "can", "did",
+];

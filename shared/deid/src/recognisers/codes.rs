@@ -132,9 +132,7 @@ impl Codes {
             return;
         }
         let is_linked = |c: Option<char>| matches!(c, Some('.' | '@' | '_' | ','));
-        if is_linked(before(text, range.start)) && text[..range.start].ends_with(|c: char| c == '@')
-            || before(text, range.start) == Some('.')
-        {
+        if is_linked(before(text, range.start)) && text[..range.start].ends_with('@') || before(text, range.start) == Some('.') {
             return;
         }
         let is_hex = letters > 0 && value.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) && value.len() >= 8;

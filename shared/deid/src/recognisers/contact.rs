@@ -1,4 +1,5 @@
 //! How to reach somebody: e-mail, web, IP, telephone and fax.
+#![expect(clippy::nonminimal_bool, reason = "each clause says one thing that may stand there")]
 
 use super::{CERTAIN, Finds, GUESSED, KEYED, SHAPED, after, before, left, pattern, right};
 use crate::label::Label;

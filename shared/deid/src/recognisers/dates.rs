@@ -1,4 +1,5 @@
 //! Dates and ages over 89. A year alone is no identifier, nor is a duration, a ratio, a score or a day of the week.
+#![expect(clippy::nonminimal_bool, reason = "each clause says one thing that may stand there")]
 
 use super::{CERTAIN, Finds, KEYED, SHAPED, after, before, left, pattern, right};
 use crate::label::Label;
@@ -81,14 +82,14 @@ impl Dates {
                 && text[whole.clone()].contains(&format!("{}{}", &captures[2], &captures[4]))
                 && is_free(whole.start, whole.end)
             {
-                let time = self.time_after(text, whole.end);
+                let time = Self::time_after(text, whole.end);
                 finds.add(whole.start..whole.end + time, Label::Date, CERTAIN);
             }
         }
         for regex in [&self.month_day, &self.day_month] {
             for captures in regex.captures_iter(text) {
                 let whole = captures.get_match();
-                let months_name: String = whole.as_str().chars().filter(|c| c.is_ascii_alphabetic()).collect();
+                let months_name: String = whole.as_str().chars().filter(char::is_ascii_alphabetic).collect();
                 // "may 5 mg", "mar 10 %"
                 let is_vague =
                     months_name.starts_with("may") || months_name.starts_with("mar") && !months_name.starts_with("march");
@@ -114,7 +115,7 @@ impl Dates {
     }
 
     /// A time that follows a date belongs to it.
-    fn time_after(&self, text: &str, at: usize) -> usize {
+    fn time_after(text: &str, at: usize) -> usize {
         let rest = &text.as_bytes()[at..];
         let is_time =
             rest.len() >= 6 && rest[0] == b' ' && rest[3] == b':' && [1, 2, 4, 5].iter().all(|at| rest[*at].is_ascii_digit());
@@ -208,7 +209,7 @@ impl Dates {
                 && !is_general
                 && !is_plural
                 && !matches!(before(text, found.start()), Some('.' | '/' | '-'))
-                && !right(text, found.end(), 2).starts_with(".")
+                && !right(text, found.end(), 2).starts_with('.')
             {
                 finds.add(found.range(), Label::AgeOver89, KEYED);
             }

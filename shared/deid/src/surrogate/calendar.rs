@@ -15,7 +15,9 @@ pub fn parse(text: &str) -> Option<Date> {
         .to_owned();
     let parts: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty()).collect();
     let number = |part: &str| part.trim_end_matches(|c: char| c.is_ascii_alphabetic()).parse::<i16>().ok();
-    let month = |part: &str| MONTHS.iter().position(|month| part.len() >= 3 && part.starts_with(month)).map(|at| at as i16 + 1);
+    let month = |part: &str| {
+        MONTHS.iter().position(|month| part.len() >= 3 && part.starts_with(month)).and_then(|at| i16::try_from(at + 1).ok())
+    };
     let date = |year: i16, month: i16, day: i16| {
         let year = match year {
             0..50 => 2000 + year,

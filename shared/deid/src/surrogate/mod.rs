@@ -159,9 +159,9 @@ impl Conversation {
     /// Puts back what this conversation replaced.
     pub fn restore(&self, text: &str) -> Restored {
         let mut restorer = Restorer::new(self);
-        let mut restored = restorer.push(text);
-        restored.push_str(&restorer.finish());
-        Restored { text: restored, unknown: restorer.unknown() }
+        let mut original = restorer.push(text);
+        original.push_str(&restorer.finish());
+        Restored { text: original, unknown: restorer.unknown() }
     }
 
     /// What a reference stands for.

@@ -69,7 +69,7 @@ impl<'a> Restorer<'a> {
                 rest == "\\" || rest.trim_start_matches('\\').starts_with('[') && !rest.contains(']') && rest.len() < BYTES_MAX;
             if is_open && !is_end {
                 restored.push_str(&held[from..start]);
-                self.held = held[start..].to_owned();
+                held[start..].clone_into(&mut self.held);
                 return restored;
             }
             let next = start + 1;
