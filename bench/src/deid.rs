@@ -4,9 +4,7 @@ use crate::{machine, process};
 use anyhow::{Result, ensure};
 use deid::surrogate::{Conversation, Policy, Restorer};
 use deid::{Deidentifier, OperatingPoint, TABLES_FILE};
-use rustix::time::{ClockId, clock_gettime};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Hostile texts.
 const EXECUTIONS: u64 = 1_000_000;
@@ -137,11 +135,6 @@ impl Chance {
     }
 }
 
-fn thread_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
-}
-
 fn tables() -> Result<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").join(TABLES_FILE);
     ensure!(path.is_file(), "there is no models/{TABLES_FILE}: run `python3 models/fetch_deid.py`");
@@ -154,9 +147,9 @@ pub fn run() -> Result<()> {
     let path = tables()?;
     let mut loads = Vec::new();
     for _ in 0..9 {
-        let start = thread_time();
+        let start = process::own_thread_ms();
         let deidentifier = Deidentifier::load(&path)?;
-        loads.push((thread_time() - start).as_secs_f64() * 1000.0);
+        loads.push(process::own_thread_ms() - start);
         drop(deidentifier);
     }
     loads.sort_by(f64::total_cmp);
@@ -164,8 +157,7 @@ pub fn run() -> Result<()> {
     let deidentifier = Deidentifier::load(&path)?;
     let after = process::resident_mb(std::process::id())?;
     println!("load: {:.1} ms CPU, median of 9; the process holds {before:.1} MB before, {after:.1} MB after", loads[4]);
-    speed(deidentifier, &path)?;
-    let deidentifier = Deidentifier::load(&path)?;
+    speed(&deidentifier, &path)?;
     let mut chance = Chance(0x5eed_5eed);
     let (mut bytes, mut spans) = (0_u64, 0_u64);
     for execution in 0..EXECUTIONS {
@@ -180,8 +172,8 @@ pub fn run() -> Result<()> {
             cut -= 1;
         }
         let mut restorer = Restorer::new(&conversation);
-        let restored = restorer.push(&safe[..cut]) + &restorer.push(&safe[cut..]) + &restorer.finish();
-        ensure!(restored == text, "execution {execution} did not come back");
+        let original = restorer.push(&safe[..cut]) + &restorer.push(&safe[cut..]) + &restorer.finish();
+        ensure!(original == text, "execution {execution} did not come back");
     }
     println!(
         "{EXECUTIONS} hostile texts: {bytes} bytes, {spans} spans, 0 panics, every text came back byte for byte from a stream cut at a random place"
@@ -191,21 +183,21 @@ pub fn run() -> Result<()> {
 }
 
 /// Kilobytes per second over the sample documents and a made note, with and without the recogniser.
-fn speed(deidentifier: Deidentifier, path: &Path) -> Result<()> {
+fn speed(deidentifier: &Deidentifier, path: &Path) -> Result<()> {
     let note = note();
     let question = "What is the max daily dose of metformin for Grace Flynn, DOB 04/01/1933, MRN 65094386, with eGFR 38?";
     let rules = Deidentifier::load(path)?.without_network();
-    for (name, deidentifier) in [("with the recogniser", &deidentifier), ("rules and lists only", &rules)] {
-        let start = thread_time();
+    for (name, deidentifier) in [("with the recogniser", deidentifier), ("rules and lists only", &rules)] {
+        let start = process::own_thread_ms();
         for _ in 0..20 {
             deidentifier.find(&note, OperatingPoint::Balanced);
         }
-        let rate = 20.0 * note.len() as f64 / 1000.0 / (thread_time() - start).as_secs_f64();
+        let rate = 20.0 * note.len() as f64 / (process::own_thread_ms() - start);
         let mut times: Vec<f64> = (0..1000)
             .map(|_| {
-                let start = thread_time();
+                let start = process::own_thread_ms();
                 deidentifier.find(question, OperatingPoint::Strict);
-                (thread_time() - start).as_secs_f64() * 1000.0
+                process::own_thread_ms() - start
             })
             .collect();
         times.sort_by(f64::total_cmp);

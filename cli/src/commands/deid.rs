@@ -257,9 +257,9 @@ fn restore(document: &Map<String, Value>, maps: &mut Maps, screen: &mut Screen) 
     let id = document.get("id").cloned().unwrap_or(Value::Null);
     let conversation = maps.take(&id);
     let mut restorer = Restorer::new(&conversation);
-    let mut restored = restorer.push(text);
-    restored.push_str(&restorer.finish());
-    screen.line(json!({"id": id, "text": restored, "unknown": restorer.unknown()}).to_string())
+    let mut original = restorer.push(text);
+    original.push_str(&restorer.finish());
+    screen.line(json!({"id": id, "text": original, "unknown": restorer.unknown()}).to_string())
 }
 
 /// Writes a file that only its owner may read.
