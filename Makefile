@@ -49,7 +49,7 @@ invoke: ## call a deployed function with a sample event: make invoke F=indexer E
 build: ## build everything and put the functions where the template looks for them
 	@$(STACK) build
 
-cli: models/minilm-l6-v2-int8.bin ## build the command line: target/release/clinchat
+cli: models/minilm-l6-v2-int8.bin models/deid-en.bin ## build the command line: target/release/clinchat
 	cargo build --release -p cli
 	@ls -l target/release/clinchat
 
@@ -74,6 +74,9 @@ bench: ## print the performance figures beside their peers
 
 models/minilm-l6-v2-int8.bin:
 	$(PYTHON) models/fetch.py
+
+models/deid-en.bin:
+	$(PYTHON) models/fetch_deid.py
 
 .PHONY: deploy
 deploy: $(DEPLOY_VENV)/stamp models/minilm-l6-v2-int8.bin ## build for AWS and deploy: make deploy STAGE=dev (needs AWS credentials)

@@ -70,10 +70,11 @@ def usable_python() -> str:
 
 
 def fetch_model(project: Path) -> None:
-    """Runs models/fetch.py, which does nothing if the model file is right."""
-    script = project / "models" / "fetch.py"
-    if script.exists() and subprocess.run([sys.executable, str(script), "--quiet"], check=False).returncode != 0:
-        raise ArtifactError("models/fetch.py failed; it says why above.")
+    """Runs the scripts that make the model files; they do nothing if the files are right."""
+    for name in ("fetch.py", "fetch_deid.py"):
+        script = project / "models" / name
+        if script.exists() and subprocess.run([sys.executable, str(script), "--quiet"], check=False).returncode != 0:
+            raise ArtifactError(f"models/{name} failed; it says why above.")
 
 
 def build(project: Path) -> None:

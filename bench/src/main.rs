@@ -2,6 +2,7 @@
 
 mod answers;
 mod cold;
+mod deid;
 mod embedding;
 mod index_reads;
 mod machine;
@@ -36,6 +37,7 @@ const FIGURES: &[Figure] = &[
     figure("cold", "start, first answer and warm answers of each function binary, beside Python and boto3", cold::run),
     figure("warm", "where the processor time of a warm answer goes", warm::run),
     figure("upload", "from a PDF in the bucket to its first hit, on the local stack", upload::run),
+    figure("deid", "identifiers: a million hostile texts, round trips, load, memory, speed", deid::run),
     figure("embed", "one text to its vector, beside ONNX Runtime", embedding::run),
     figure(
         "search",

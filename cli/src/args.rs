@@ -139,6 +139,15 @@ Examples:
 
 Exit code 4: it cannot be read; standard error has {\"reason\", \"detail\", \"advice\"} on one line.")]
     Extract(Extract),
+    /// Find identifiers of people in text and replace them, or put them back; needs no stack
+    #[command(after_help = "\
+Examples:
+  clinchat deid < in.jsonl > out.jsonl                  {\"id\", \"text\"} -> {\"id\", \"spans\", \"deidentified\"}
+  clinchat deid --map map.json in.jsonl > out.jsonl     with the way back
+  clinchat deid --restore --map map.json out.jsonl      {\"id\", \"text\", \"unknown\": placeholders that the map does not have}
+
+Offsets are Unicode code points. A line that is no document is reported with its number, the rest is done, exit code 1.")]
+    Deid(crate::commands::deid::Deid),
     /// Measure quality on labelled data; needs no stack
     #[command(subcommand)]
     Eval(crate::commands::eval::Eval),

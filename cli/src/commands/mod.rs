@@ -3,6 +3,7 @@
 mod ask;
 mod collect;
 mod completions;
+pub mod deid;
 mod edit;
 pub mod eval;
 mod extract;
@@ -52,6 +53,7 @@ pub fn run(arguments: &Arguments, config: &Config, screen: &mut Screen) -> Resul
         Command::Extract(extract) => extract::run(extract, screen),
         Command::Eval(eval) => eval::run(eval, config, screen),
         Command::Index(index) => index::run(index, &found()?, screen),
+        Command::Deid(options) => deid::run(options, config, screen),
         Command::Login { username } => login::sign_in(username.as_deref(), &client()?, screen),
         Command::Logout => login::sign_out(&client()?, screen),
         Command::Token => login::token(&client()?, screen),

@@ -8,6 +8,7 @@ pub mod documents;
 pub mod fault;
 pub mod ids;
 pub mod objects;
+pub mod phi;
 pub mod retrieval;
 pub mod scale;
 pub mod text;

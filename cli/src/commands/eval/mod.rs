@@ -3,6 +3,8 @@
 
 pub mod grounding;
 pub mod retrieval;
+mod deid;
+mod spans;
 
 use crate::config::Config;
 use crate::display::Screen;
@@ -32,6 +34,15 @@ Examples:
 
 A set is a folder with corpus.jsonl, queries.jsonl and qrels.tsv, or one with documents/ and questions.jsonl.")]
     Grounding(grounding::Grounding),
+    /// How well identifiers are found, on files of {"id", "text", "spans"}, beside Microsoft Presidio where it is installed
+    #[command(after_help = "\
+Examples:
+  clinchat eval deid labelled/
+  clinchat eval deid labelled/ --peer .local/venv-presidio/bin/python --json
+  clinchat eval deid labelled/ --part odd               every second line only: tune on the others
+
+Recall: gold spans of which every letter and digit is found. Precision: found spans at least half inside gold.")]
+    Deid(deid::EvalDeid),
 }
 
 /// Measures and prints.
@@ -39,5 +50,6 @@ pub fn run(eval: &Eval, config: &Config, screen: &mut Screen) -> Result<Outcome>
     match eval {
         Eval::Retrieval(retrieval) => retrieval::run(retrieval, config, screen),
         Eval::Grounding(grounding) => grounding::run(grounding, config, screen),
+        Eval::Deid(options) => deid::run(options, config, screen),
     }
 }

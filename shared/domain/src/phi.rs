@@ -1,0 +1,46 @@
+//! Protected health information by the names of the law: the 18 identifiers of HIPAA's Safe Harbor, 45 CFR 164.514(b)(2)(i).
+//! The de-identifier counts by them, a document's status shows the counts, and a policy may refuse some of them.
+
+use serde::{Deserialize, Serialize};
+
+/// One of the 18 kinds, in the order of the law (A) to (R).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdentifierKind {
+    /// (A) Names.
+    Name,
+    /// (B) Every place smaller than a state: street, town, postal code; also the name of a facility, which gives the place.
+    Place,
+    /// (C) Every part of a date but the year, and ages over 89.
+    Date,
+    /// (D) Telephone numbers.
+    Phone,
+    /// (E) Fax numbers.
+    Fax,
+    /// (F) Addresses of electronic mail.
+    Email,
+    /// (G) Social security numbers.
+    SocialSecurityNumber,
+    /// (H) Medical record numbers.
+    MedicalRecordNumber,
+    /// (I) Numbers of health plan beneficiaries.
+    HealthPlanNumber,
+    /// (J) Account numbers.
+    AccountNumber,
+    /// (K) Numbers of certificates and licences.
+    LicenseNumber,
+    /// (L) Vehicles: identification numbers and plates.
+    Vehicle,
+    /// (M) Devices: identifiers and serial numbers.
+    Device,
+    /// (N) Addresses on the web.
+    Url,
+    /// (O) Addresses of the Internet Protocol.
+    IpAddress,
+    /// (P) Biometric identifiers. No text holds one; the name is here so that the list is whole.
+    Biometric,
+    /// (Q) Photographs of faces. Likewise.
+    Photograph,
+    /// (R) Any other unique number, characteristic or code.
+    Other,
+}
