@@ -4,11 +4,12 @@
 //! own memory and processor time, has an empty environment and cannot write files. The parent feeds it the document,
 //! reads pages, and ends it when its time is up.
 
+mod opinions;
 mod parent;
 mod protocol;
 mod work;
 
-pub use parent::{extract_in_child, extract_in_child_with};
+pub use opinions::{extract_in_child, extract_in_child_measured, extract_in_child_with};
 
 /// The argument that makes a program a child.
 const ARGUMENT: &str = "--extract-child";

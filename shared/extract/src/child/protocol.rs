@@ -18,7 +18,26 @@ pub(super) const TASK_BYTES_MAX: u64 = 4096;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Task {
     pub promised: Option<Format>,
+    pub parser: Parser,
     pub limits: Limits,
+}
+
+/// Who reads a PDF.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Parser {
+    /// The one that knows reading order, tables and fonts.
+    First,
+    /// The one that is asked when the first gives up.
+    Second,
+}
+
+/// A document as a child has read it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub document: ExtractedDocument,
+    /// Pages that paint letters of which the parser could make no text.
+    pub mute: Vec<u32>,
 }
 
 /// One line of the child.
@@ -29,8 +48,10 @@ pub(super) enum Said {
     Progress { done: u32, total: u32 },
     /// A page as it will be indexed.
     Page(Page),
+    /// The most memory that was held so far. Comes before the end.
+    Used { peak_kib: u64 },
     /// The end: so many pages were sent.
-    Done { title: Option<String>, pages: u32 },
+    Done { title: Option<String>, pages: u32, mute: Vec<u32> },
     /// The end: there is no document.
     Failed(ExtractError),
 }
@@ -45,7 +66,10 @@ pub(super) fn say(to: &mut impl Write, said: &Said) -> io::Result<()> {
 #[derive(Debug, Default)]
 pub(super) struct Listener {
     pages: Vec<Page>,
-    outcome: Option<Result<ExtractedDocument, ExtractError>>,
+    /// How it ended, if the child said so.
+    pub outcome: Option<Result<Answer, ExtractError>>,
+    /// What it used, if the child said so.
+    pub peak_kib: Option<u64>,
 }
 
 impl Listener {
@@ -61,18 +85,15 @@ impl Listener {
             Said::Page(page) if self.pages.len() < limits.pages_max as usize && is_whole(&page) => {
                 self.pages.push(page);
             }
-            Said::Done { title, pages } if pages as usize == self.pages.len() => {
-                self.outcome = Some(Ok(ExtractedDocument { title, pages: std::mem::take(&mut self.pages) }));
+            Said::Used { peak_kib } => self.peak_kib = Some(peak_kib),
+            Said::Done { title, pages, mute } if pages as usize == self.pages.len() => {
+                let document = ExtractedDocument { title, pages: std::mem::take(&mut self.pages) };
+                self.outcome = Some(Ok(Answer { document, mute }));
             }
             Said::Failed(error) => self.outcome = Some(Err(error)),
             _ => return Err(PROTOCOL),
         }
         Ok(None)
-    }
-
-    /// How it ended, if the child said so.
-    pub fn outcome(self) -> Option<Result<ExtractedDocument, ExtractError>> {
-        self.outcome
     }
 }
 
@@ -119,16 +140,20 @@ mod tests {
         let mut listener = Listener::default();
         assert_eq!(hear(&mut listener, &Said::Progress { done: 0, total: 1 }), Ok(Some((0, 1))));
         assert_eq!(hear(&mut listener, &Said::Page(page(0, 5))), Ok(None));
-        assert_eq!(hear(&mut listener, &Said::Done { title: None, pages: 1 }), Ok(None));
-        assert_eq!(listener.outcome().unwrap().unwrap().pages, [page(0, 5)]);
+        assert_eq!(hear(&mut listener, &Said::Done { title: None, pages: 1, mute: vec![] }), Ok(None));
+        assert_eq!(listener.outcome.unwrap().unwrap().document.pages, [page(0, 5)]);
     }
 
     #[test]
     fn nothing_that_is_not_in_the_protocol_is_believed() {
         let limits = Limits::default();
-        for line in
-            [&b"garbage"[..], b"{}", b"", br#"{"progress":{"done":2,"total":1}}"#, br#"{"done":{"title":null,"pages":1}}"#]
-        {
+        for line in [
+            &b"garbage"[..],
+            b"{}",
+            b"",
+            br#"{"progress":{"done":2,"total":1}}"#,
+            br#"{"done":{"title":null,"pages":1,"mute":[]}}"#,
+        ] {
             assert_eq!(Listener::default().hear(line, &limits).unwrap_err().detail, Detail::Protocol);
         }
         for (start, end) in [(0, 6), (3, 2), (2, 2)] {

@@ -1,12 +1,12 @@
 //! The child's side: limits itself, reads, extracts, answers.
 
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read as _, Write};
 use std::thread;
 
-use domain::documents::pages::ExtractedDocument;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-use super::protocol::{Said, TASK_BYTES_MAX, Task, say};
+use super::protocol::{Parser, Said, TASK_BYTES_MAX, Task, say};
+use crate::Read;
 use crate::error::ExtractError;
 use crate::limits::Limits;
 
@@ -48,22 +48,37 @@ fn work(task: &Task, bytes: &[u8]) -> io::Result<()> {
             written = say(&mut to, &Said::Progress { done, total }).and_then(|()| to.flush());
         }
     };
-    let extracted = crate::extract_promised(bytes, task.promised, &task.limits, &mut progress);
+    let extracted = match task.parser {
+        Parser::First => crate::extract_promised(bytes, task.promised, &task.limits, &mut progress),
+        Parser::Second => crate::extract_again(bytes, &task.limits, &mut progress),
+    };
     written?;
     send(&mut to, extracted)?;
     to.flush()
 }
 
-fn send(to: &mut impl Write, extracted: Result<ExtractedDocument, ExtractError>) -> io::Result<()> {
-    let document = match extracted {
-        Ok(document) => document,
-        Err(error) => return say(to, &Said::Failed(error)),
+fn send(to: &mut impl Write, extracted: Result<Read, ExtractError>) -> io::Result<()> {
+    let used = |to: &mut _| peak_kib().map_or(Ok(()), |peak_kib| say(to, &Said::Used { peak_kib }));
+    let Read { document, mute } = match extracted {
+        Ok(read) => read,
+        Err(error) => {
+            used(to)?;
+            return say(to, &Said::Failed(error));
+        }
     };
     let pages = document.pages.len() as u32;
     for page in document.pages {
         say(to, &Said::Page(page))?;
     }
-    say(to, &Said::Done { title: document.title, pages })
+    used(to)?;
+    say(to, &Said::Done { title: document.title, pages, mute })
+}
+
+/// The most memory that this process held, as the kernel counts it.
+fn peak_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse().ok()
 }
 
 /// Takes from this process what a document must not have. Cannot be undone.

@@ -6,6 +6,7 @@
 mod furniture;
 mod headings;
 mod numbering;
+pub(crate) mod second;
 mod tables;
 
 use std::ops::ControlFlow;
@@ -13,6 +14,7 @@ use std::ops::ControlFlow;
 use domain::documents::pages::{ExtractedDocument, Reason};
 use unpdf::{ErrorMode, PageSelection, PageStreamOptions, ParseEvent, PdfParser};
 
+use crate::Read;
 use crate::draft::{Draft, Tally, first_heading, page};
 use crate::error::{Detail, ExtractError};
 use crate::limits::Limits;
@@ -32,11 +34,7 @@ struct PageDraft {
     drafts: Vec<Draft>,
 }
 
-pub(crate) fn extract(
-    bytes: &[u8],
-    limits: &Limits,
-    progress: &mut dyn FnMut(u32, u32),
-) -> Result<ExtractedDocument, ExtractError> {
+pub(crate) fn extract(bytes: &[u8], limits: &Limits, progress: &mut dyn FnMut(u32, u32)) -> Result<Read, ExtractError> {
     let parser = PdfParser::from_bytes(bytes).map_err(|error| refused(&error))?;
     let total = parser.page_count();
     if total == 0 {
@@ -101,6 +99,8 @@ struct Reading {
     pages_failed: usize,
     pages_scanned: usize,
     is_damaged: bool,
+    /// Pages that paint letters of which there is no text.
+    mute: Vec<u32>,
 }
 
 impl Reading {
@@ -119,10 +119,14 @@ impl Reading {
                     self.pages_failed += usize::from(page.undecodable_content_streams > 0);
                     self.pages_scanned += usize::from(is_picture(&page, characters));
                 }
+                if characters == 0 && page.text_op_count > 0 && !page.ocr_text_suppressed {
+                    self.mute.push(page.number);
+                }
                 self.pages.push(PageDraft { number: page.number, drafts });
             }
             ParseEvent::PageFailed { page, .. } => {
                 self.pages_failed += 1;
+                self.mute.push(page);
                 self.pages.push(PageDraft { number: page, drafts: Vec::new() });
             }
             ParseEvent::DocumentEnd { quality } => {
@@ -151,7 +155,7 @@ impl Reading {
         drafts
     }
 
-    fn finish(mut self) -> Result<ExtractedDocument, ExtractError> {
+    fn finish(mut self) -> Result<Read, ExtractError> {
         if self.characters < CHARACTERS_A_PAGE_MIN * self.pages.len() {
             if self.pages_scanned * 2 >= self.pages.len() {
                 return Err(ExtractError::new(Reason::NeedsOcr, Detail::Pictures));
@@ -168,7 +172,7 @@ impl Reading {
         furniture::remove(&mut self.pages);
         let title = self.title.or_else(|| first_heading(self.pages.iter().flat_map(|page| &page.drafts)));
         let pages = self.pages.iter().map(|read| page(read.number, &read.drafts)).collect();
-        Ok(ExtractedDocument { title, pages })
+        Ok(Read { document: ExtractedDocument { title, pages }, mute: self.mute })
     }
 }
 
