@@ -6,7 +6,7 @@ use undoc::model::{Block, Cell, ListType, Paragraph, RevisionType, Table};
 use crate::draft::{Draft, single_page, table_rows};
 use crate::error::{Detail, ExtractError};
 use crate::limits::Limits;
-use crate::mend::{LineEnds, mend, mend_line};
+use crate::mend::{LineEnds, mend, mend_line, mend_title};
 
 /// Tables inside cells inside tables: deeper ones are left out.
 const TABLE_DEPTH_MAX: usize = 8;
@@ -40,7 +40,7 @@ pub(crate) fn extract(
             Block::Image { .. } | Block::PageBreak | Block::SectionBreak => {}
         }
     }
-    let title = document.metadata.title.as_deref().map(mend_line).filter(|title| !title.is_empty());
+    let title = document.metadata.title.as_deref().map(mend_title).filter(|title| !title.is_empty());
     single_page(title, &drafts, limits, progress)
 }
 

@@ -1,5 +1,8 @@
 //! Repairs letters: ligatures, words broken at line ends, composed accents, invisible characters, white space.
 
+use std::borrow::Cow;
+
+use domain::documents::pages::Flag;
 use unicode_normalization::UnicodeNormalization;
 
 /// Whether a hyphen at a line's end means that the word goes on.
@@ -40,6 +43,35 @@ pub(crate) fn mend_line(text: &str) -> String {
     mend(text, LineEnds::Typeset).replace('\n', " ")
 }
 
+/// Stand for characters that are left out but must be told of, until the text gets its place. No text has them: Unicode
+/// will never give these code points a meaning.
+const BIDI_MARK: char = '\u{fdd0}';
+const TAG_MARK: char = '\u{fdd1}';
+
+/// The text without the marks of what was left out, and what was.
+pub(crate) fn unmarked(text: &str) -> (Cow<'_, str>, Vec<Flag>) {
+    let mut flags = Vec::new();
+    for (mark, flag) in [(BIDI_MARK, Flag::Bidi), (TAG_MARK, Flag::Tag)] {
+        if text.contains(mark) {
+            flags.push(flag);
+        }
+    }
+    if flags.is_empty() {
+        return (Cow::Borrowed(text), flags);
+    }
+    // A word that was nothing but marks leaves the spaces around it.
+    let lines = text.split('\n').map(|line| {
+        let line = line.replace([BIDI_MARK, TAG_MARK], "");
+        line.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+    });
+    (Cow::Owned(lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")), flags)
+}
+
+/// A title: a line of which nothing has to be told.
+pub(crate) fn mend_title(text: &str) -> String {
+    unmarked(&mend_line(text)).0.into_owned()
+}
+
 /// `exam-` before `ple`: lower case letters on both sides. `COX-` before `2` and `Non-` before `Hodgkin` keep theirs.
 fn is_broken_word(before: &str, after: &str) -> bool {
     let mut last = before.chars().rev();
@@ -67,7 +99,9 @@ impl Spelled {
             '\u{f0b7}' | '\u{f0a7}' | '\u{f076}' | '\u{f0d8}' => "•",
             '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' | '\n' => "\n",
             '\t' | '\u{a0}' | '\u{2007}' | '\u{202f}' => " ",
-            '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => "",
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => "\u{fdd0}",
+            '\u{e0000}'..='\u{e007f}' => "\u{fdd1}",
+            BIDI_MARK | TAG_MARK | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2065}' | '\u{feff}' => "",
             _ if character.is_control() => "",
             _ => return Self::Same(Some(character)),
         };

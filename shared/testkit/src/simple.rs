@@ -113,7 +113,7 @@ pub fn document_of_paragraphs(text: &str) -> ExtractedDocument {
         }
         let start = page.text.chars().count();
         page.text.push_str(paragraph);
-        page.blocks.push(Block { kind: BlockKind::Paragraph, start, end: page.text.chars().count() });
+        page.blocks.push(Block::new(BlockKind::Paragraph, start, page.text.chars().count()));
     }
     ExtractedDocument { title: None, pages: vec![page] }
 }

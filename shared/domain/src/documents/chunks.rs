@@ -149,7 +149,7 @@ impl Cutter {
                     self.stem = None;
                     self.header = None;
                 }
-                BlockKind::Paragraph => {
+                BlockKind::Paragraph | BlockKind::Caption => {
                     self.header = None;
                     self.stem = None;
                     for sentence in text::sentences(block_text) {
@@ -219,7 +219,7 @@ mod tests {
             }
             let start = page.text.chars().count();
             page.text.push_str(text);
-            page.blocks.push(Block { kind: *kind, start, end: page.text.chars().count() });
+            page.blocks.push(Block::new(*kind, start, page.text.chars().count()));
         }
         page
     }

@@ -126,7 +126,7 @@ mod tests {
     use domain::documents::pages::{Block, BlockKind};
 
     fn page(start: usize, end: usize) -> Page {
-        Page { number: 1, text: "héllo".into(), blocks: vec![Block { kind: BlockKind::Paragraph, start, end }] }
+        Page { number: 1, text: "héllo".into(), blocks: vec![Block::new(BlockKind::Paragraph, start, end)] }
     }
 
     fn hear(listener: &mut Listener, said: &Said) -> Result<Option<(u32, u32)>, ExtractError> {

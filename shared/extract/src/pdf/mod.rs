@@ -3,8 +3,11 @@
 //! The parser (`unpdf`) reads letters, reading order and tables; the rooms here say what is a heading, turn tables into
 //! rows, and take running headers and footers away.
 
+mod captions;
 mod furniture;
 mod headings;
+mod hidden;
+mod lines;
 mod numbering;
 pub(crate) mod second;
 mod tables;
@@ -18,8 +21,9 @@ use crate::Read;
 use crate::draft::{Draft, Tally, first_heading, page};
 use crate::error::{Detail, ExtractError};
 use crate::limits::Limits;
-use crate::mend::{LineEnds, mend, mend_line};
+use crate::mend::{LineEnds, mend, mend_title};
 use headings::Headings;
+use lines::Typeset;
 
 /// Below so many characters a page, on average, a document has practically no text.
 const CHARACTERS_A_PAGE_MIN: usize = 20;
@@ -31,7 +35,17 @@ const OUTLINE_FILLS_MIN: u32 = 200;
 /// A page while its document is still being read.
 struct PageDraft {
     number: u32,
+    /// In points; 0 where places are not known.
+    height: i32,
     drafts: Vec<Draft>,
+}
+
+#[cfg(test)]
+impl PageDraft {
+    /// A page without places.
+    fn of(number: u32, drafts: Vec<Draft>) -> Self {
+        Self { number, height: 0, drafts }
+    }
 }
 
 pub(crate) fn extract(bytes: &[u8], limits: &Limits, progress: &mut dyn FnMut(u32, u32)) -> Result<Read, ExtractError> {
@@ -44,7 +58,7 @@ pub(crate) fn extract(bytes: &[u8], limits: &Limits, progress: &mut dyn FnMut(u3
         return Err(ExtractError::new(Reason::TooManyPages, Detail::Pages));
     }
     progress(0, total);
-    let mut reading = Reading::default();
+    let mut reading = Reading { typeset: Typeset::open(bytes), ..Reading::default() };
     let mut over = None;
     let parsed = parser.for_each_page(options(), |event| {
         let taken = reading.take(event, limits);
@@ -92,6 +106,7 @@ fn refused(error: &unpdf::Error) -> ExtractError {
 #[derive(Default)]
 struct Reading {
     title: Option<String>,
+    typeset: Option<Typeset>,
     headings: Headings,
     pages: Vec<PageDraft>,
     tally: Tally,
@@ -107,11 +122,13 @@ impl Reading {
     fn take(&mut self, event: ParseEvent, limits: &Limits) -> Result<(), ExtractError> {
         match event {
             ParseEvent::DocumentStart { metadata, outline, .. } => {
-                self.title = metadata.title.as_deref().map(mend_line).filter(|title| is_title(title));
+                self.title = metadata.title.as_deref().map(mend_title).filter(|title| is_title(title));
                 self.headings = Headings::of(outline.as_ref());
             }
             ParseEvent::PageParsed(page) => {
                 let drafts = self.blocks(&page);
+                let (mut lines, height) = self.typeset.as_ref().map(|set| set.lines(page.number)).unwrap_or_default();
+                let drafts = lines::place(drafts, &mut lines);
                 self.tally.add(&drafts, limits)?;
                 let characters = drafts.iter().map(|draft| draft.text.chars().count()).sum::<usize>();
                 self.characters += characters;
@@ -122,12 +139,12 @@ impl Reading {
                 if characters == 0 && page.text_op_count > 0 && !page.ocr_text_suppressed {
                     self.mute.push(page.number);
                 }
-                self.pages.push(PageDraft { number: page.number, drafts });
+                self.pages.push(PageDraft { number: page.number, height, drafts });
             }
             ParseEvent::PageFailed { page, .. } => {
                 self.pages_failed += 1;
                 self.mute.push(page);
-                self.pages.push(PageDraft { number: page, drafts: Vec::new() });
+                self.pages.push(PageDraft { number: page, height: 0, drafts: Vec::new() });
             }
             ParseEvent::DocumentEnd { quality } => {
                 self.is_damaged = quality.pages_incomplete || quality.xref_reconstructed || quality.skipped_object_count > 0;
@@ -167,9 +184,11 @@ impl Reading {
                 return Err(ExtractError::new(Reason::Empty, Detail::NoText));
             }
         }
+        furniture::remove(&mut self.pages);
+        captions::mark(&mut self.pages);
+        headings::settle(&mut self.pages, &self.headings);
         numbering::part(&mut self.pages);
         numbering::settle(&mut self.pages);
-        furniture::remove(&mut self.pages);
         let title = self.title.or_else(|| first_heading(self.pages.iter().flat_map(|page| &page.drafts)));
         let pages = self.pages.iter().map(|read| page(read.number, &read.drafts)).collect();
         Ok(Read { document: ExtractedDocument { title, pages }, mute: self.mute })

@@ -9,7 +9,7 @@ use lopdf::{Document, LoadOptions};
 use crate::draft::{Draft, Tally, page};
 use crate::error::{Detail, ExtractError};
 use crate::limits::Limits;
-use crate::mend::{LineEnds, mend, mend_line};
+use crate::mend::{LineEnds, mend, mend_title};
 
 /// What one stream may unpack to. A page of text unpacks to some 100 KB.
 const STREAM_BYTES_MAX: usize = 32 << 20;
@@ -62,5 +62,5 @@ fn paragraphs(text: &str) -> Vec<Draft> {
 fn title(document: &Document) -> Option<String> {
     let information = document.trailer.get(b"Info").and_then(|object| document.dereference(object)).ok()?.1.as_dict().ok()?;
     let title = lopdf::decode_text_string(information.get(b"Title").ok()?).ok()?;
-    Some(mend_line(&title)).filter(|title| super::is_title(title))
+    Some(mend_title(&title)).filter(|title| super::is_title(title))
 }
