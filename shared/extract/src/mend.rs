@@ -38,6 +38,26 @@ pub(crate) fn mend(text: &str, line_ends: LineEnds) -> String {
     mended
 }
 
+/// The text of a cell of a typeset table on one line: narrow columns break many words.
+pub(crate) fn mend_cell(text: &str) -> String {
+    let line = mend_line(text);
+    if !line.contains("- ") && !line.contains("\u{2010} ") {
+        return line;
+    }
+    let mut mended = String::with_capacity(line.len());
+    for word in line.split(' ') {
+        // `pre- and post-operative`: that hyphen stands for a word.
+        let is_conjunction = matches!(word, "and" | "or" | "to" | "und" | "oder" | "bis");
+        if is_broken_word(&mended, word) && !is_conjunction {
+            mended.pop();
+        } else if !mended.is_empty() {
+            mended.push(' ');
+        }
+        mended.push_str(word);
+    }
+    mended
+}
+
 /// The text on one line, as a table cell or a heading needs it.
 pub(crate) fn mend_line(text: &str) -> String {
     mend(text, LineEnds::Typeset).replace('\n', " ")
@@ -129,6 +149,7 @@ mod tests {
         assert_eq!(mend("e\u{fb03}cient  dos-\nage", LineEnds::Typeset), "efficient dosage");
         assert_eq!(mend("COX-\n2 and Non-\nHodgkin", LineEnds::Typeset), "COX-\n2 and Non-\nHodgkin");
         assert_eq!(mend("dos-\nage", LineEnds::Written), "dos-\nage");
+        assert_eq!(mend_cell("Maxim\u{2010} um pre- and post- operative - 5"), "Maximum pre- and postoperative - 5");
     }
 
     #[test]

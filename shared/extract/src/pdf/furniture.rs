@@ -39,6 +39,8 @@ pub(super) fn remove(pages: &mut [PageDraft]) {
     let enough = PAGES_MIN.max(pages.len().div_ceil(2));
     at_edge.retain(|_, count| *count >= enough);
     in_band.values_mut().for_each(|tops| tops.sort_unstable());
+    // A number alone in the margin of two pages is their number.
+    let is_numbered = [Edge::Top, Edge::Bottom].map(|edge| in_band.get(&(edge, "#".to_owned())).is_some_and(|tops| tops.len() > 1));
     in_band.retain(|_, tops| tops.len() >= PAGES_MIN);
     for page in pages {
         let is_running = |edge: Edge, key: &String, top: i32| {
@@ -50,7 +52,10 @@ pub(super) fn remove(pages: &mut [PageDraft]) {
         let mut doomed: Vec<usize> =
             edges(&page.drafts).filter(|(edge, _, key)| at_edge.contains_key(&(*edge, key.clone()))).map(|(_, at, _)| at).collect();
         doomed.extend(banded(page).filter(|(edge, _, key, top)| is_running(*edge, key, *top)).map(|(_, at, _, _)| at));
-        doomed.extend(banded(page).filter(|(_, at, _, _)| is_page_number(&page.drafts[*at].text)).map(|(_, at, _, _)| at));
+        let is_number = |edge: Edge, at: usize, key: &str| {
+            is_page_number(&page.drafts[at].text) || (key == "#" && is_numbered[usize::from(edge == Edge::Bottom)])
+        };
+        doomed.extend(banded(page).filter(|(edge, at, key, _)| is_number(*edge, *at, key)).map(|(_, at, _, _)| at));
         doomed.sort_unstable();
         doomed.dedup();
         for at in doomed.into_iter().rev() {

@@ -243,14 +243,19 @@ fn rank(pages: &mut [PageDraft]) {
         (BlockKind::Heading { .. }, Some(look)) => Some((look.size, look.is_bold)),
         _ => None,
     };
-    let mut styles: Vec<(u16, bool)> = pages.iter().flat_map(|page| &page.drafts).filter_map(style).collect();
+    let mut uses: HashMap<(u16, bool), usize> = HashMap::new();
+    for style in pages.iter().flat_map(|page| &page.drafts).filter_map(style) {
+        *uses.entry(style).or_default() += 1;
+    }
+    let mut styles: Vec<(u16, bool)> = uses.keys().copied().collect();
     styles.sort_unstable_by(|a, b| b.cmp(a));
-    styles.dedup();
+    // A cover has sizes that never come again: they are all the title's.
+    let titles = styles.iter().take_while(|style| uses[*style] == 1).count();
     let mut ranks: HashMap<(u16, bool), u8> = HashMap::new();
     let mut level = 0_u8;
     let mut first: Option<(u16, bool)> = None;
-    for (size, is_bold) in styles {
-        let is_same = first.is_some_and(|(first, bold)| bold == is_bold && f64::from(size) >= SAME_RANK * f64::from(first));
+    for (at, (size, is_bold)) in styles.into_iter().enumerate() {
+        let is_same = (1..titles).contains(&at) || first.is_some_and(|(first, bold)| bold == is_bold && f64::from(size) >= SAME_RANK * f64::from(first));
         if !is_same {
             level = level.saturating_add(1);
             first = Some((size, is_bold));

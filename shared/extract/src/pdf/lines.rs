@@ -8,6 +8,7 @@ use unpdf::parser::backend::{PageBox, PdfBackend, RawBackend};
 use unpdf::parser::{LayoutAnalyzer, TextLine};
 
 use super::hidden;
+use super::numbering::number;
 use crate::draft::{Draft, Look};
 use crate::mend::{LineEnds, mend};
 
@@ -32,6 +33,8 @@ pub(super) struct Line {
     bounds: BoundingBox,
     size: u16,
     is_bold: bool,
+    /// Whether it begins with the number of a heading.
+    is_numbered: bool,
     is_hidden: bool,
     is_taken: bool,
 }
@@ -62,7 +65,8 @@ impl Typeset {
 
 impl Line {
     fn of(line: &TextLine, shown: &PageBox, is_turned: bool, hidden: &hidden::Places) -> Option<Self> {
-        let letters = letters(&mend(&line.text(), LineEnds::Written));
+        let text = mend(&line.text(), LineEnds::Written);
+        let letters = letters(&text);
         let mut edges: Option<(f32, f32, f32, f32)> = None;
         for span in line.spans.iter().filter(|span| !span.text.trim().is_empty()) {
             let (left, bottom, right, top) = edges.unwrap_or((f32::MAX, f32::MAX, f32::MIN, f32::MIN));
@@ -83,6 +87,7 @@ impl Line {
             bounds,
             size: (line.font_size * 10.0).round().clamp(0.0, 60_000.0) as u16,
             is_bold: line.is_all_bold(),
+            is_numbered: number(&text).is_some_and(|number| number.has_title),
             is_hidden: line.spans.iter().any(|span| hidden.has(span.x, span.y)),
             is_taken: false,
         })
@@ -155,7 +160,11 @@ fn cuts(draft: &Draft, own: &[usize], lines: &[Line]) -> Vec<usize> {
         return Vec::new();
     }
     let is_heading = matches!(draft.kind, BlockKind::Heading { .. });
-    let changes = (1..own.len()).filter(|at| !lines[own[at - 1]].is_set_like(&lines[own[*at]]));
+    let is_new = |at: &usize| {
+        let (above, below) = (&lines[own[at - 1]], &lines[own[*at]]);
+        !above.is_set_like(below) || (is_heading && below.is_numbered)
+    };
+    let changes = (1..own.len()).filter(is_new);
     let is_stronger = |above: &Line, below: &Line| {
         above.size > below.size + below.size / SIZE_PART || (above.is_bold && !below.is_bold && above.size >= below.size)
     };
@@ -204,7 +213,7 @@ mod tests {
 
     fn line(text: &str, top: i32, size: u16, is_bold: bool) -> Line {
         let bounds = BoundingBox { left: 10, top, right: 90, bottom: top + 10 };
-        Line { letters: letters(text), bounds, size, is_bold, is_hidden: false, is_taken: false }
+        Line { letters: letters(text), bounds, size, is_bold, is_numbered: text.starts_with("1 "), is_hidden: false, is_taken: false }
     }
 
     fn texts(drafts: &[Draft]) -> Vec<&str> {
@@ -232,6 +241,8 @@ mod tests {
         let mut lines = [line("Guide", 0, 180, true), line("1 Scope", 20, 140, true), line("Text, at first.", 40, 100, false)];
         let drafts = vec![Draft::heading(1, "Guide 1 Scope"), Draft::paragraph("Text, at first.")];
         assert_eq!(texts(&place(drafts, &mut lines)), ["Guide", "1 Scope", "Text, at first."]);
+        let mut lines = [line("Guide", 0, 180, true), line("1 Scope", 20, 180, true)];
+        assert_eq!(texts(&place(vec![Draft::heading(1, "Guide 1 Scope")], &mut lines)), ["Guide", "1 Scope"]);
         let mut lines = [line("Dose (adults):", 0, 100, true), line("Give 5 mg", 20, 100, false), line("bold end", 40, 100, true)];
         let placed = place(vec![Draft::paragraph("Dose (adults): Give 5 mg bold end")], &mut lines);
         assert_eq!(texts(&placed), ["Dose (adults):", "Give 5 mg bold end"]);
