@@ -1,12 +1,20 @@
 //! Pages as JSON and as Markdown.
 
-use domain::documents::pages::{BlockKind, Page};
+use domain::documents::pages::{BlockKind, Page, TextSource};
 use domain::text::byte_range;
 use serde_json::{Value, json};
 
-/// `{"page", "text"}`, and `"blocks"` if wanted.
+/// `{"page", "text"}`, `"blocks"` if wanted, `"needs_ocr"` for an image without text, `"ocr"` and `"confidence"` for a recognised page.
 pub fn page_json(page: &Page, with_blocks: bool) -> Value {
     let mut value = json!({"page": page.number, "text": page.text});
+    match page.source {
+        TextSource::File => {}
+        TextSource::Image => value["needs_ocr"] = json!(true),
+        TextSource::Ocr { confidence } => {
+            value["ocr"] = json!(true);
+            value["confidence"] = json!(confidence);
+        }
+    }
     if with_blocks {
         value["blocks"] = json!(page.blocks);
     }
@@ -100,7 +108,7 @@ mod tests {
             text.push_str(content);
             placed.push(Block::new(*kind, start, text.chars().count()));
         }
-        Page { number: 3, text, blocks: placed }
+        Page { text, blocks: placed, ..Page::empty(3) }
     }
 
     #[test]
@@ -125,6 +133,8 @@ mod tests {
     fn a_line_has_page_and_text_and_blocks_only_if_wanted() {
         let page = page(&[(BlockKind::Heading { level: 1 }, "T")]);
         assert_eq!(page_json(&page, false).to_string(), r#"{"page":3,"text":"T"}"#);
+        let page = Page { source: TextSource::Image, ..page };
+        assert_eq!(page_json(&page, false)["needs_ocr"], true);
         assert_eq!(page_json(&page, true)["blocks"][0]["kind"]["heading"]["level"], 1);
     }
 }

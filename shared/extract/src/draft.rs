@@ -71,7 +71,7 @@ pub(crate) fn table_rows(rows: impl IntoIterator<Item = Vec<String>>) -> Vec<Dra
 
 /// Gives each block its place: a page's text is its blocks with a blank line between them.
 pub(crate) fn page(number: u32, drafts: &[Draft]) -> Page {
-    let mut page = Page { number, text: String::new(), blocks: Vec::with_capacity(drafts.len()) };
+    let mut page = Page { blocks: Vec::with_capacity(drafts.len()), ..Page::empty(number) };
     let mut at = 0;
     for draft in drafts {
         let (text, mut flags) = unmarked(&draft.text);

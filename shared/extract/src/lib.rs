@@ -14,6 +14,8 @@ mod decode;
 mod docx;
 mod draft;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod html;
 mod inline;
 mod limits;
@@ -21,6 +23,7 @@ mod markdown;
 mod mend;
 mod pdf;
 mod plain;
+mod recognise;
 mod sniff;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,6 +33,7 @@ use domain::documents::pages::{ExtractedDocument, Format, Reason};
 pub use child::{extract_in_child, extract_in_child_measured, extract_in_child_with};
 pub use error::{Detail, ExtractError};
 pub use limits::Limits;
+pub use recognise::extract_recognising;
 pub use sniff::sniff;
 
 /// Reads a document in this process. `name` counts only for the format that its extension promises.
@@ -37,18 +41,27 @@ pub use sniff::sniff;
 /// A parser's panic is an error; a parser that runs out of memory or stack takes the process down: use
 /// [`extract_in_child`] for files from outside.
 pub fn extract(bytes: &[u8], name: &str, limits: &Limits) -> Result<ExtractedDocument, ExtractError> {
-    extract_promised(bytes, Format::from_name(name), limits, &mut |_, _| {}).map(|read| read.document)
+    extract_promised(bytes, Format::from_name(name), limits, &mut |_, _| {}).and_then(Read::with_text)
 }
 
 /// A document, and the pages of it that paint letters of which the parser could make no text.
 pub(crate) struct Read {
     pub document: ExtractedDocument,
     pub mute: Vec<u32>,
+    /// Whether the document is practically nothing but images.
+    pub is_scan: bool,
+}
+
+impl Read {
+    /// The document, unless recognition is needed first.
+    pub fn with_text(self) -> Result<ExtractedDocument, ExtractError> {
+        if self.is_scan { Err(ExtractError::new(Reason::NeedsOcr, Detail::Pictures)) } else { Ok(self.document) }
+    }
 }
 
 impl From<ExtractedDocument> for Read {
     fn from(document: ExtractedDocument) -> Self {
-        Self { document, mute: Vec::new() }
+        Self { document, mute: Vec::new(), is_scan: false }
     }
 }
 

@@ -21,7 +21,8 @@ pub struct Limits {
     pub cpu_second_s: u64,
     /// Processor time added for each page once the pages are counted. A page needs 2 to 10 ms; 50 ms leaves room for drawings.
     pub cpu_page_ms: u64,
-    /// Time on the wall, after which the child is killed. 60 s leaves the function room to embed and index what was found.
+    /// Time on the wall, after which the child is killed, if it has counted no pages; each adds `cpu_page_ms`. A busy
+    /// machine stretches processor time; 60 s and 50 ms a page leave the function room to embed and index what was found.
     pub wall_ms: u64,
 }
 
@@ -48,6 +49,11 @@ impl Limits {
         self.cpu_s.saturating_add(added_ms.div_ceil(1_000))
     }
 
+    /// What the pages add to the time on the wall.
+    pub(crate) fn wall_added_ms(&self, pages: u32) -> u64 {
+        self.cpu_page_ms.saturating_mul(u64::from(pages.min(self.pages_max)))
+    }
+
     /// The limits of the child that asks the second parser: less time, because that parser is several times
     /// faster.
     pub(crate) fn of_second(&self) -> Self {
@@ -57,10 +63,10 @@ impl Limits {
     /// The most bytes that a well-behaved child writes.
     ///
     /// Text is mended before it is sent, so JSON escapes at most double it; a block's numbers and names take less than
-    /// 96 bytes; the rest is the envelope of pages and progress.
+    /// 224 bytes; the rest is the envelope of pages and progress.
     pub(crate) fn answer_bytes_max(&self) -> u64 {
         let text = (self.text_bytes_max as u64).saturating_mul(2);
-        let blocks = (self.blocks_max as u64).saturating_mul(96);
+        let blocks = (self.blocks_max as u64).saturating_mul(224);
         let envelope = u64::from(self.pages_max).saturating_mul(256);
         text.saturating_add(blocks).saturating_add(envelope).saturating_add(1 << 20)
     }

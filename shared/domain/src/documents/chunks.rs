@@ -212,7 +212,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn page(number: u32, blocks: &[(BlockKind, &str)]) -> Page {
-        let mut page = Page { number, text: String::new(), blocks: Vec::new() };
+        let mut page = Page::empty(number);
         for (kind, text) in blocks {
             if !page.text.is_empty() {
                 page.text.push_str("\n\n");

@@ -3,5 +3,6 @@
 pub mod chunks;
 pub mod index_object;
 pub mod manage;
+pub mod ocr;
 pub mod pages;
 pub mod registry;

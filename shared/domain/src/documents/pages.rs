@@ -134,6 +134,22 @@ impl Block {
     }
 }
 
+/// Where a page's text comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TextSource {
+    /// The file holds it.
+    #[default]
+    File,
+    /// Nowhere: the page is an image, and recognition (OCR) would be needed.
+    Image,
+    /// It was recognised from an image of the page.
+    Ocr {
+        /// How sure the recogniser is of its words on average, in percent.
+        confidence: u8,
+    },
+}
+
 /// One page of text. Formats without pages (HTML, Markdown, DOCX without breaks) have a single page 1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
@@ -143,6 +159,16 @@ pub struct Page {
     pub text: String,
     /// The blocks, in reading order, not overlapping.
     pub blocks: Vec<Block>,
+    /// Where the text comes from.
+    #[serde(default)]
+    pub source: TextSource,
+}
+
+impl Page {
+    /// A page without text.
+    pub const fn empty(number: u32) -> Self {
+        Self { number, text: String::new(), blocks: Vec::new(), source: TextSource::File }
+    }
 }
 
 /// Everything that a parser found.

@@ -6,6 +6,7 @@ use domain::documents::pages::{ExtractedDocument, Format, Page, Reason};
 
 use super::parent::{Heard, ask};
 use super::protocol::{Answer, Parser, Task};
+use crate::Read;
 use crate::error::{Detail, ExtractError};
 use crate::limits::Limits;
 use crate::sniff;
@@ -30,7 +31,25 @@ pub fn extract_in_child_with(
     limits: &Limits,
     mut progress: impl FnMut(u32, u32),
 ) -> Result<ExtractedDocument, ExtractError> {
-    read(bytes, name, limits, &mut progress).0
+    let (answer, _) = read(bytes, name, limits, &mut progress);
+    answer.and_then(with_text)
+}
+
+/// As [`extract_in_child_with`], but a document of images is a document of empty pages.
+pub(crate) fn extract_with_images(
+    bytes: &[u8],
+    name: &str,
+    limits: &Limits,
+    progress: &mut dyn FnMut(u32, u32),
+) -> Result<ExtractedDocument, ExtractError> {
+    read(bytes, name, limits, progress).0.map(|answer| answer.document)
+}
+
+/// A page as PNG, painted by a child.
+pub(crate) fn paint(bytes: &[u8], page: u32, limits: &Limits) -> Option<Vec<u8>> {
+    let deadline = Instant::now() + Duration::from_millis(limits.wall_ms);
+    let task = Task { promised: None, parser: Parser::Painter { page }, limits: limits.clone() };
+    ask(bytes, &task, deadline, &mut |_, _| {}).painted
 }
 
 /// As [`extract_in_child`], with the most memory in KiB that a child held, if it could say.
@@ -39,7 +58,13 @@ pub fn extract_in_child_measured(
     name: &str,
     limits: &Limits,
 ) -> (Result<ExtractedDocument, ExtractError>, Option<u64>) {
-    read(bytes, name, limits, &mut |_, _| {})
+    let (answer, peak_kib) = read(bytes, name, limits, &mut |_, _| {});
+    (answer.and_then(with_text), peak_kib)
+}
+
+fn with_text(answer: Answer) -> Result<ExtractedDocument, ExtractError> {
+    let Answer { document, mute, is_scan } = answer;
+    Read { document, mute, is_scan }.with_text()
 }
 
 fn read(
@@ -47,7 +72,7 @@ fn read(
     name: &str,
     limits: &Limits,
     progress: &mut dyn FnMut(u32, u32),
-) -> (Result<ExtractedDocument, ExtractError>, Option<u64>) {
+) -> (Result<Answer, ExtractError>, Option<u64>) {
     if bytes.is_empty() {
         return (Err(ExtractError::new(Reason::Empty, Detail::NoBytes)), None);
     }
@@ -60,7 +85,7 @@ fn read(
     let first = ask(bytes, &task(Parser::First, limits.clone()), deadline, progress);
     let is_pdf = sniff::sniff_promised(bytes, promised) == Ok(Format::Pdf);
     if !is_pdf || !is_doubtful(&first.outcome) {
-        return (first.outcome.map(|answer| answer.document), first.peak_kib);
+        return (first.outcome, first.peak_kib);
     }
     // The second is given what is left of the time; progress has been told already.
     let second = ask(bytes, &task(Parser::Second, limits.of_second()), deadline, &mut |_, _| {});
@@ -71,10 +96,11 @@ fn read(
 /// Whether another parser may do better. A refusal by number (bytes, pages, text) is the document's, not the parser's.
 fn is_doubtful(outcome: &Result<Answer, ExtractError>) -> bool {
     match outcome {
-        Ok(answer) => !answer.mute.is_empty(),
+        Ok(answer) => !answer.mute.is_empty() && !answer.is_scan,
         Err(error) => match error.detail {
-            Detail::NoText | Detail::NoPages | Detail::Pictures => error.reason != Reason::NeedsOcr,
-            Detail::Password
+            Detail::NoText
+            | Detail::NoPages
+            | Detail::Password
             | Detail::Parser
             | Detail::Panicked
             | Detail::Memory
@@ -87,20 +113,20 @@ fn is_doubtful(outcome: &Result<Answer, ExtractError>) -> bool {
 }
 
 /// The first opinion, with what only the second could read.
-fn chosen(first: Heard, second: Heard) -> Result<ExtractedDocument, ExtractError> {
-    let second = second.outcome.ok().map(|answer| answer.document).filter(|document| is_text(&document.pages));
+fn chosen(first: Heard, second: Heard) -> Result<Answer, ExtractError> {
+    let second = second.outcome.ok().filter(|answer| is_text(&answer.document.pages));
     match (first.outcome, second) {
         (Err(_), Some(second)) => Ok(second),
         (Err(error), None) => Err(error),
-        (Ok(answer), None) => Ok(answer.document),
+        (Ok(answer), None) => Ok(answer),
         (Ok(mut answer), Some(second)) => {
             for page in answer.document.pages.iter_mut().filter(|page| answer.mute.contains(&page.number)) {
-                let other = second.pages.iter().find(|other| other.number == page.number);
+                let other = second.document.pages.iter().find(|other| other.number == page.number);
                 if let Some(other) = other.filter(|other| other.text.len() > page.text.len()) {
                     *page = other.clone();
                 }
             }
-            Ok(answer.document)
+            Ok(answer)
         }
     }
 }
@@ -120,17 +146,18 @@ mod tests {
     use super::*;
 
     fn heard(outcome: Result<&[&str], Detail>, mute: &[u32]) -> Heard {
-        let page = |(number, text): (u32, &&str)| Page { number, text: (*text).to_owned(), blocks: Vec::new() };
+        let page = |(number, text): (u32, &&str)| Page { text: (*text).to_owned(), ..Page::empty(number) };
         let outcome = outcome.map_err(|detail| ExtractError::new(Reason::Malformed, detail)).map(|texts| Answer {
             document: ExtractedDocument { title: None, pages: (1..).zip(texts).map(page).collect() },
             mute: mute.to_vec(),
+            is_scan: false,
         });
-        Heard { outcome, peak_kib: None }
+        Heard { outcome, peak_kib: None, painted: None }
     }
 
     fn texts(first: Heard, second: Heard) -> Result<Vec<String>, Detail> {
-        let document = chosen(first, second).map_err(|error| error.detail)?;
-        Ok(document.pages.into_iter().map(|page| page.text).collect())
+        let answer = chosen(first, second).map_err(|error| error.detail)?;
+        Ok(answer.document.pages.into_iter().map(|page| page.text).collect())
     }
 
     const TEXT: &str = "Enough words to be a second opinion.";

@@ -30,13 +30,15 @@ pub(super) struct Heard {
     pub outcome: Result<Answer, ExtractError>,
     /// The most memory that the child held, unless it was killed before it could say.
     pub peak_kib: Option<u64>,
+    /// The picture, if a page was to be painted.
+    pub painted: Option<Vec<u8>>,
 }
 
 /// Does a task in a child process. Blocks until the child has ended, at most until the deadline.
 pub(super) fn ask(bytes: &[u8], task: &Task, deadline: Instant, progress: &mut dyn FnMut(u32, u32)) -> Heard {
     let mut listener = Listener::default();
     let outcome = converse_with_child(bytes, task, deadline, &mut listener, progress);
-    Heard { outcome, peak_kib: listener.peak_kib }
+    Heard { outcome, peak_kib: listener.peak_kib, painted: listener.painted }
 }
 
 fn converse_with_child(
@@ -65,7 +67,8 @@ fn converse_with_child(
             listen(stdout, answer_bytes_max, |line| lines_in.send(line).is_ok());
         });
         let last_words = scope.spawn(move || last_words(stderr));
-        let heard = converse(&lines, deadline, limits, listener, progress);
+        let mut deadline = deadline;
+        let heard = converse(&lines, &mut deadline, limits, listener, progress);
         // Nobody takes lines any more; a listener that waits to hand one on must notice.
         drop(lines);
         if heard.is_err() {
@@ -157,16 +160,21 @@ fn last_words(mut stderr: impl Read) -> String {
 /// Listens until the child has said everything. `Ok(None)`: it ended without an outcome.
 fn converse(
     lines: &Receiver<io::Result<Vec<u8>>>,
-    deadline: Instant,
+    deadline: &mut Instant,
     limits: &Limits,
     listener: &mut Listener,
     progress: &mut dyn FnMut(u32, u32),
 ) -> Result<Option<Result<Answer, ExtractError>>, ExtractError> {
+    let mut is_counted = false;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         match lines.recv_timeout(left) {
             Ok(Ok(line)) => {
                 if let Some((done, total)) = listener.hear(&line, limits)? {
+                    if done == 0 && !is_counted {
+                        is_counted = true;
+                        *deadline += Duration::from_millis(limits.wall_added_ms(total));
+                    }
                     progress(done, total);
                 }
             }

@@ -5,6 +5,8 @@
 
 use std::io::{self, BufRead, Write};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use domain::documents::pages::{ExtractedDocument, Format, Page, Reason};
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +32,11 @@ pub(super) enum Parser {
     First,
     /// The one that is asked when the first gives up.
     Second,
+    /// Nobody: a page is painted.
+    Painter {
+        /// Counted from 1.
+        page: u32,
+    },
 }
 
 /// A document as a child has read it.
@@ -38,6 +45,8 @@ pub(super) struct Answer {
     pub document: ExtractedDocument,
     /// Pages that paint letters of which the parser could make no text.
     pub mute: Vec<u32>,
+    /// Whether it is practically nothing but images.
+    pub is_scan: bool,
 }
 
 /// One line of the child.
@@ -51,7 +60,9 @@ pub(super) enum Said {
     /// The most memory that was held so far. Comes before the end.
     Used { peak_kib: u64 },
     /// The end: so many pages were sent.
-    Done { title: Option<String>, pages: u32, mute: Vec<u32> },
+    Done { title: Option<String>, pages: u32, mute: Vec<u32>, is_scan: bool },
+    /// The end: a page as PNG in base64.
+    Painted { png: String },
     /// The end: there is no document.
     Failed(ExtractError),
 }
@@ -68,6 +79,8 @@ pub(super) struct Listener {
     pages: Vec<Page>,
     /// How it ended, if the child said so.
     pub outcome: Option<Result<Answer, ExtractError>>,
+    /// The picture of a page, if that was the task.
+    pub painted: Option<Vec<u8>>,
     /// What it used, if the child said so.
     pub peak_kib: Option<u64>,
 }
@@ -86,9 +99,13 @@ impl Listener {
                 self.pages.push(page);
             }
             Said::Used { peak_kib } => self.peak_kib = Some(peak_kib),
-            Said::Done { title, pages, mute } if pages as usize == self.pages.len() => {
+            Said::Done { title, pages, mute, is_scan } if pages as usize == self.pages.len() => {
                 let document = ExtractedDocument { title, pages: std::mem::take(&mut self.pages) };
-                self.outcome = Some(Ok(Answer { document, mute }));
+                self.outcome = Some(Ok(Answer { document, mute, is_scan }));
+            }
+            Said::Painted { png } => {
+                self.painted = Some(STANDARD.decode(png).map_err(|_| PROTOCOL)?);
+                self.outcome = Some(Err(ExtractError::new(Reason::NeedsOcr, Detail::Pictures)));
             }
             Said::Failed(error) => self.outcome = Some(Err(error)),
             _ => return Err(PROTOCOL),
@@ -126,7 +143,7 @@ mod tests {
     use domain::documents::pages::{Block, BlockKind};
 
     fn page(start: usize, end: usize) -> Page {
-        Page { number: 1, text: "héllo".into(), blocks: vec![Block::new(BlockKind::Paragraph, start, end)] }
+        Page { text: "héllo".into(), blocks: vec![Block::new(BlockKind::Paragraph, start, end)], ..Page::empty(1) }
     }
 
     fn hear(listener: &mut Listener, said: &Said) -> Result<Option<(u32, u32)>, ExtractError> {
@@ -140,7 +157,7 @@ mod tests {
         let mut listener = Listener::default();
         assert_eq!(hear(&mut listener, &Said::Progress { done: 0, total: 1 }), Ok(Some((0, 1))));
         assert_eq!(hear(&mut listener, &Said::Page(page(0, 5))), Ok(None));
-        assert_eq!(hear(&mut listener, &Said::Done { title: None, pages: 1, mute: vec![] }), Ok(None));
+        assert_eq!(hear(&mut listener, &Said::Done { title: None, pages: 1, mute: vec![], is_scan: false }), Ok(None));
         assert_eq!(listener.outcome.unwrap().unwrap().document.pages, [page(0, 5)]);
     }
 
@@ -152,7 +169,7 @@ mod tests {
             b"{}",
             b"",
             br#"{"progress":{"done":2,"total":1}}"#,
-            br#"{"done":{"title":null,"pages":1,"mute":[]}}"#,
+            br#"{"done":{"title":null,"pages":1,"mute":[],"is_scan":false}}"#,
         ] {
             assert_eq!(Listener::default().hear(line, &limits).unwrap_err().detail, Detail::Protocol);
         }
@@ -160,7 +177,7 @@ mod tests {
             assert!(hear(&mut Listener::default(), &Said::Page(page(start, end))).is_err());
         }
         let mut ended = Listener::default();
-        hear(&mut ended, &Said::Done { title: None, pages: 0 }).unwrap();
+        hear(&mut ended, &Said::Done { title: None, pages: 0, mute: vec![], is_scan: false }).unwrap();
         assert!(hear(&mut ended, &Said::Page(page(0, 1))).is_err());
     }
 

@@ -3,11 +3,15 @@
 use std::io::{self, BufRead, BufReader, BufWriter, Read as _, Write};
 use std::thread;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use domain::documents::pages::Reason;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
+use super::Paint;
 use super::protocol::{Parser, Said, TASK_BYTES_MAX, Task, say};
 use crate::Read;
-use crate::error::ExtractError;
+use crate::error::{Detail, ExtractError};
 use crate::limits::Limits;
 
 /// Parsers recurse into what a file nests. 64 MiB hold some 100,000 levels, and are only reserved, not used.
@@ -16,27 +20,27 @@ const STACK_BYTES: usize = 64 << 20;
 const FILES_MAX: u64 = 16;
 
 /// Does the work of a child; the exit code is 0 when an answer was written.
-pub(super) fn run() -> i32 {
+pub(super) fn run(paint: Option<Paint>) -> i32 {
     // A panic's message may quote the document, and standard error may end up in a log.
     std::panic::set_hook(Box::new(|_| {}));
-    match answer(BufReader::new(io::stdin().lock())) {
+    match answer(BufReader::new(io::stdin().lock()), paint) {
         Ok(()) => 0,
         Err(_) => 1,
     }
 }
 
-fn answer(mut from: impl BufRead) -> io::Result<()> {
+fn answer(mut from: impl BufRead, paint: Option<Paint>) -> io::Result<()> {
     let mut line = Vec::new();
     from.by_ref().take(TASK_BYTES_MAX).read_until(b'\n', &mut line)?;
     let task: Task = serde_json::from_slice(&line)?;
     restrict(&task.limits)?;
     let mut bytes = Vec::new();
     from.take(task.limits.bytes_max as u64 + 1).read_to_end(&mut bytes)?;
-    let worker = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || work(&task, &bytes))?;
+    let worker = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || work(&task, &bytes, paint))?;
     worker.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
 }
 
-fn work(task: &Task, bytes: &[u8]) -> io::Result<()> {
+fn work(task: &Task, bytes: &[u8], paint: Option<Paint>) -> io::Result<()> {
     let mut to = BufWriter::new(io::stdout().lock());
     let mut written = Ok(());
     let mut progress = |done, total| {
@@ -50,6 +54,14 @@ fn work(task: &Task, bytes: &[u8]) -> io::Result<()> {
     };
     let extracted = match task.parser {
         Parser::First => crate::extract_promised(bytes, task.promised, &task.limits, &mut progress),
+        Parser::Painter { page } => {
+            let said = match paint.and_then(|paint| paint(bytes, page)) {
+                Some(png) => Said::Painted { png: STANDARD.encode(png) },
+                None => Said::Failed(ExtractError::new(Reason::NeedsOcr, Detail::Pictures)),
+            };
+            say(&mut to, &said)?;
+            return to.flush();
+        }
         Parser::Second => crate::extract_again(bytes, &task.limits, &mut progress),
     };
     written?;
@@ -59,7 +71,7 @@ fn work(task: &Task, bytes: &[u8]) -> io::Result<()> {
 
 fn send(to: &mut impl Write, extracted: Result<Read, ExtractError>) -> io::Result<()> {
     let used = |to: &mut _| peak_kib().map_or(Ok(()), |peak_kib| say(to, &Said::Used { peak_kib }));
-    let Read { document, mute } = match extracted {
+    let Read { document, mute, is_scan } = match extracted {
         Ok(read) => read,
         Err(error) => {
             used(to)?;
@@ -71,7 +83,7 @@ fn send(to: &mut impl Write, extracted: Result<Read, ExtractError>) -> io::Resul
         say(to, &Said::Page(page))?;
     }
     used(to)?;
-    say(to, &Said::Done { title: document.title, pages, mute })
+    say(to, &Said::Done { title: document.title, pages, mute, is_scan })
 }
 
 /// The most memory that this process held, as the kernel counts it.

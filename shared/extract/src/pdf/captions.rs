@@ -8,7 +8,19 @@ use super::PageDraft;
 const CHARACTERS_MAX: usize = 400;
 /// What a caption begins with.
 const WORDS: &[&str] = &[
-    "figure", "fig.", "fig", "table", "box", "chart", "exhibit", "algorithm", "flowchart", "abbildung", "abb.", "tabelle", "tab.",
+    "figure",
+    "fig.",
+    "fig",
+    "table",
+    "box",
+    "chart",
+    "exhibit",
+    "algorithm",
+    "flowchart",
+    "abbildung",
+    "abb.",
+    "tabelle",
+    "tab.",
 ];
 
 /// Marks captions among paragraphs, and among what was taken for a heading.
@@ -47,7 +59,8 @@ mod tests {
 
     #[test]
     fn captions_are_told_from_sentences_about_them() {
-        for caption in ["Figure 2. Dosing by weight", "Table 2-1 FUNCTION_USAGE view", "Fig. 3: steps", "Box A", "TABLE IV Drugs"] {
+        for caption in ["Figure 2. Dosing by weight", "Table 2-1 FUNCTION_USAGE view", "Fig. 3: steps", "Box A", "TABLE IV Drugs"]
+        {
             assert!(is_caption(caption), "{caption}");
         }
         for text in ["Table 2-1 describes the columns.", "Figure it out", "table 3. x", "Box the ears", "Figures 2 and 3"] {

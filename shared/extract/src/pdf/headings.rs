@@ -255,7 +255,8 @@ fn rank(pages: &mut [PageDraft]) {
     let mut level = 0_u8;
     let mut first: Option<(u16, bool)> = None;
     for (at, (size, is_bold)) in styles.into_iter().enumerate() {
-        let is_same = (1..titles).contains(&at) || first.is_some_and(|(first, bold)| bold == is_bold && f64::from(size) >= SAME_RANK * f64::from(first));
+        let is_same = (1..titles).contains(&at)
+            || first.is_some_and(|(first, bold)| bold == is_bold && f64::from(size) >= SAME_RANK * f64::from(first));
         if !is_same {
             level = level.saturating_add(1);
             first = Some((size, is_bold));

@@ -6,7 +6,9 @@
 
 use std::collections::HashSet;
 
-use unpdf::parser::backend::{ContentOp, PageId, PaintedXObject, PdfBackend, PdfValue, RawBackend, ResourceScope, get_number_from_value};
+use unpdf::parser::backend::{
+    ContentOp, PageId, PaintedXObject, PdfBackend, PdfValue, RawBackend, ResourceScope, get_number_from_value,
+};
 
 /// Letters smaller than this, in points, cannot be read.
 const SIZE_MIN: f32 = 1.0;
@@ -41,7 +43,18 @@ fn place(x: f32, y: f32) -> (i32, i32) {
 }
 
 pub(super) fn places(backend: &RawBackend, page: PageId) -> Places {
-    let mut walk = Walk { backend, page, state: State::default(), stack: Vec::new(), fields: Vec::new(), pending: Vec::new(), left: OPERATIONS_MAX, found: Places::default(), has_image: false, unpainted: Vec::new() };
+    let mut walk = Walk {
+        backend,
+        page,
+        state: State::default(),
+        stack: Vec::new(),
+        fields: Vec::new(),
+        pending: Vec::new(),
+        left: OPERATIONS_MAX,
+        found: Places::default(),
+        has_image: false,
+        unpainted: Vec::new(),
+    };
     if let Ok(content) = backend.page_content(page)
         && let Ok(operations) = backend.decode_content(&content)
     {
@@ -207,9 +220,9 @@ impl Walk<'_> {
     }
 
     fn is_on_field(&self, x: f32, y: f32) -> bool {
-        self.fields.iter().any(|[left, bottom, right, top]| {
-            (left - 1.0..=right + 1.0).contains(&x) && (bottom - 1.0..=top + 1.0).contains(&y)
-        })
+        self.fields
+            .iter()
+            .any(|[left, bottom, right, top]| (left - 1.0..=right + 1.0).contains(&x) && (bottom - 1.0..=top + 1.0).contains(&y))
     }
 }
 

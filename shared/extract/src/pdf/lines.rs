@@ -169,9 +169,7 @@ fn cuts(draft: &Draft, own: &[usize], lines: &[Line]) -> Vec<usize> {
         above.size > below.size + below.size / SIZE_PART || (above.is_bold && !below.is_bold && above.size >= below.size)
     };
     changes
-        .take_while(|at| {
-            is_heading || (*at <= HEADING_LINES_MAX && is_stronger(&lines[own[at - 1]], &lines[own[*at]]))
-        })
+        .take_while(|at| is_heading || (*at <= HEADING_LINES_MAX && is_stronger(&lines[own[at - 1]], &lines[own[*at]])))
         .collect()
 }
 
@@ -213,7 +211,15 @@ mod tests {
 
     fn line(text: &str, top: i32, size: u16, is_bold: bool) -> Line {
         let bounds = BoundingBox { left: 10, top, right: 90, bottom: top + 10 };
-        Line { letters: letters(text), bounds, size, is_bold, is_numbered: text.starts_with("1 "), is_hidden: false, is_taken: false }
+        Line {
+            letters: letters(text),
+            bounds,
+            size,
+            is_bold,
+            is_numbered: text.starts_with("1 "),
+            is_hidden: false,
+            is_taken: false,
+        }
     }
 
     fn texts(drafts: &[Draft]) -> Vec<&str> {
@@ -243,7 +249,8 @@ mod tests {
         assert_eq!(texts(&place(drafts, &mut lines)), ["Guide", "1 Scope", "Text, at first."]);
         let mut lines = [line("Guide", 0, 180, true), line("1 Scope", 20, 180, true)];
         assert_eq!(texts(&place(vec![Draft::heading(1, "Guide 1 Scope")], &mut lines)), ["Guide", "1 Scope"]);
-        let mut lines = [line("Dose (adults):", 0, 100, true), line("Give 5 mg", 20, 100, false), line("bold end", 40, 100, true)];
+        let mut lines =
+            [line("Dose (adults):", 0, 100, true), line("Give 5 mg", 20, 100, false), line("bold end", 40, 100, true)];
         let placed = place(vec![Draft::paragraph("Dose (adults): Give 5 mg bold end")], &mut lines);
         assert_eq!(texts(&placed), ["Dose (adults):", "Give 5 mg bold end"]);
     }

@@ -14,7 +14,7 @@ mod tables;
 
 use std::ops::ControlFlow;
 
-use domain::documents::pages::{ExtractedDocument, Reason};
+use domain::documents::pages::{ExtractedDocument, Page, Reason, TextSource};
 use unpdf::{ErrorMode, PageSelection, PageStreamOptions, ParseEvent, PdfParser};
 
 use crate::Read;
@@ -37,15 +37,23 @@ struct PageDraft {
     number: u32,
     /// In points; 0 where places are not known.
     height: i32,
+    /// Whether it shows something which is no text to us.
+    is_picture: bool,
     drafts: Vec<Draft>,
 }
 
-#[cfg(test)]
 impl PageDraft {
-    /// A page without places.
+    /// A page of which only the order of the blocks is known.
     fn of(number: u32, drafts: Vec<Draft>) -> Self {
-        Self { number, height: 0, drafts }
+        Self { number, height: 0, is_picture: false, drafts }
     }
+}
+
+/// Takes running headers and footers from pages, each with its number.
+pub(crate) fn without_furniture(pages: Vec<(u32, Vec<Draft>)>) -> Vec<(u32, Vec<Draft>)> {
+    let mut pages: Vec<PageDraft> = pages.into_iter().map(|(number, drafts)| PageDraft::of(number, drafts)).collect();
+    furniture::remove(&mut pages);
+    pages.into_iter().map(|page| (page.number, page.drafts)).collect()
 }
 
 pub(crate) fn extract(bytes: &[u8], limits: &Limits, progress: &mut dyn FnMut(u32, u32)) -> Result<Read, ExtractError> {
@@ -132,19 +140,21 @@ impl Reading {
                 self.tally.add(&drafts, limits)?;
                 let characters = drafts.iter().map(|draft| draft.text.chars().count()).sum::<usize>();
                 self.characters += characters;
+                let mut is_picture = false;
                 if characters < CHARACTERS_A_PAGE_MIN {
                     self.pages_failed += usize::from(page.undecodable_content_streams > 0);
-                    self.pages_scanned += usize::from(is_picture(&page, characters));
+                    is_picture = self::is_picture(&page, characters);
+                    self.pages_scanned += usize::from(is_picture);
                 }
                 if characters == 0 && page.text_op_count > 0 && !page.ocr_text_suppressed {
                     self.mute.push(page.number);
                 }
-                self.pages.push(PageDraft { number: page.number, height, drafts });
+                self.pages.push(PageDraft { number: page.number, height, is_picture, drafts });
             }
             ParseEvent::PageFailed { page, .. } => {
                 self.pages_failed += 1;
                 self.mute.push(page);
-                self.pages.push(PageDraft { number: page, height: 0, drafts: Vec::new() });
+                self.pages.push(PageDraft { number: page, height: 0, is_picture: false, drafts: Vec::new() });
             }
             ParseEvent::DocumentEnd { quality } => {
                 self.is_damaged = quality.pages_incomplete || quality.xref_reconstructed || quality.skipped_object_count > 0;
@@ -173,14 +183,13 @@ impl Reading {
     }
 
     fn finish(mut self) -> Result<Read, ExtractError> {
+        let mut is_scan = false;
         if self.characters < CHARACTERS_A_PAGE_MIN * self.pages.len() {
-            if self.pages_scanned * 2 >= self.pages.len() {
-                return Err(ExtractError::new(Reason::NeedsOcr, Detail::Pictures));
-            }
-            if self.characters == 0 && (self.is_damaged || self.pages_failed > 0) {
+            is_scan = self.pages_scanned * 2 >= self.pages.len();
+            if !is_scan && self.characters == 0 && (self.is_damaged || self.pages_failed > 0) {
                 return Err(ExtractError::new(Reason::Malformed, Detail::NoPages));
             }
-            if self.characters == 0 {
+            if !is_scan && self.characters == 0 {
                 return Err(ExtractError::new(Reason::Empty, Detail::NoText));
             }
         }
@@ -190,8 +199,9 @@ impl Reading {
         numbering::part(&mut self.pages);
         numbering::settle(&mut self.pages);
         let title = self.title.or_else(|| first_heading(self.pages.iter().flat_map(|page| &page.drafts)));
-        let pages = self.pages.iter().map(|read| page(read.number, &read.drafts)).collect();
-        Ok(Read { document: ExtractedDocument { title, pages }, mute: self.mute })
+        let source = |read: &PageDraft| if read.is_picture { TextSource::Image } else { TextSource::File };
+        let pages = self.pages.iter().map(|read| Page { source: source(read), ..page(read.number, &read.drafts) }).collect();
+        Ok(Read { document: ExtractedDocument { title, pages }, mute: self.mute, is_scan })
     }
 }
 

@@ -87,16 +87,22 @@ fn cells(row: &str) -> Vec<String> {
     cells
 }
 
-/// Pages at whose first or last two blocks something stands that the truth does not have.
+/// Pages at whose first or last two blocks something stands that the truth does not have, and that comes again, numbers
+/// aside, on another page.
 pub fn headers_left(truth: &str, document: &ExtractedDocument) -> usize {
     let truth = letters(truth);
-    let is_left = |page: &&Page| {
+    let left = |page: &Page| -> HashSet<String> {
         let edge = page.blocks.iter().take(2).chain(page.blocks.iter().rev().take(2));
         edge.map(|block| text_of(page, block.start, block.end))
             .filter(|text| text.chars().count() <= HEADER_CHARACTERS_MAX)
-            .any(|text| !truth.contains(&letters(text)))
+            .map(letters)
+            .filter(|text| !truth.contains(text))
+            .map(|text| text.replace(|character: char| character.is_ascii_digit(), ""))
+            .collect()
     };
-    document.pages.iter().filter(is_left).count()
+    let left: Vec<HashSet<String>> = document.pages.iter().map(left).collect();
+    let again = |text: &String| left.iter().filter(|other| other.contains(text)).count() > 1;
+    left.iter().filter(|page| page.iter().any(again)).count()
 }
 
 fn blocks(document: &ExtractedDocument) -> impl Iterator<Item = (BlockKind, &str)> {
@@ -122,11 +128,11 @@ mod tests {
     use domain::documents::pages::{Block, Page};
 
     fn document(blocks: &[(BlockKind, &str)]) -> ExtractedDocument {
-        let mut page = Page { number: 1, text: String::new(), blocks: Vec::new() };
+        let mut page = Page::empty(1);
         for (kind, text) in blocks {
             let start = page.text.chars().count();
             page.text.push_str(text);
-            page.blocks.push(Block { kind: *kind, start, end: page.text.chars().count() });
+            page.blocks.push(Block::new(*kind, start, page.text.chars().count()));
         }
         ExtractedDocument { title: None, pages: vec![page] }
     }
@@ -150,8 +156,10 @@ mod tests {
 
     #[test]
     fn what_the_truth_does_not_have_is_left_over() {
-        let read = document(&[(BlockKind::Paragraph, "Page 3 of 9"), (BlockKind::Paragraph, "Body.")]);
-        assert_eq!(headers_left("Body.", &read), 1);
-        assert_eq!(headers_left("Page 3 of 9. Body.", &read), 0);
+        let mut read = document(&[(BlockKind::Paragraph, "Page 3 of 9"), (BlockKind::Paragraph, "Body.")]);
+        assert_eq!(headers_left("Body.", &read), 0);
+        read.pages.push(document(&[(BlockKind::Paragraph, "Page 4 of 9")]).pages.remove(0));
+        assert_eq!(headers_left("Body.", &read), 2);
+        assert_eq!(headers_left("Page 3 of 9. Body. Page 4 of 9.", &read), 0);
     }
 }
