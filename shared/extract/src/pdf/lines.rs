@@ -94,7 +94,9 @@ impl Line {
     }
 
     fn is_set_like(&self, other: &Self) -> bool {
-        self.is_bold == other.is_bold && self.size.abs_diff(other.size) < self.size.max(other.size) / SIZE_PART
+        self.is_bold == other.is_bold
+            && self.is_hidden == other.is_hidden
+            && self.size.abs_diff(other.size) < self.size.max(other.size) / SIZE_PART
     }
 }
 
@@ -154,7 +156,8 @@ fn find(letters: &str, lines: &mut [Line], next: &mut usize) -> Own {
     own
 }
 
-/// Before which of its lines a draft is parted: after a heading set otherwise than what follows.
+/// Before which of its lines a draft is parted: after a heading set otherwise than what follows, and where what is hidden
+/// begins or ends.
 fn cuts(draft: &Draft, own: &[usize], lines: &[Line]) -> Vec<usize> {
     if matches!(draft.kind, BlockKind::TableRow { .. }) {
         return Vec::new();
@@ -168,9 +171,11 @@ fn cuts(draft: &Draft, own: &[usize], lines: &[Line]) -> Vec<usize> {
     let is_stronger = |above: &Line, below: &Line| {
         above.size > below.size + below.size / SIZE_PART || (above.is_bold && !below.is_bold && above.size >= below.size)
     };
-    changes
-        .take_while(|at| is_heading || (*at <= HEADING_LINES_MAX && is_stronger(&lines[own[at - 1]], &lines[own[*at]])))
-        .collect()
+    let is_cut = |at: &usize| {
+        let (above, below) = (&lines[own[at - 1]], &lines[own[*at]]);
+        is_heading || above.is_hidden != below.is_hidden || (*at <= HEADING_LINES_MAX && is_stronger(above, below))
+    };
+    changes.filter(is_cut).collect()
 }
 
 fn look(own: &[usize], lines: &[Line]) -> Option<Look> {
