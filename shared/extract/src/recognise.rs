@@ -47,7 +47,9 @@ pub fn extract_recognising(
 
 fn recognised_page(number: u32, drafts: &[Draft], confidence: u8) -> Page {
     let mut read = page(number, drafts);
-    read.blocks.iter_mut().for_each(|block| block.flags.push(Flag::Ocr));
+    for block in &mut read.blocks {
+        block.flags.push(Flag::Ocr);
+    }
     Page { source: TextSource::Ocr { confidence }, ..read }
 }
 

@@ -11,7 +11,7 @@ use domain::documents::ocr::{Ocr, RecognisePageError, RecognisedPage};
 use crate::{DOTS_PER_INCH, tsv};
 
 /// A page takes 1 to 10 s; one that takes longer than this is noise.
-const WALL_MAX: Duration = Duration::from_secs(120);
+const WALL_MAX: Duration = Duration::from_mins(2);
 /// A page of words is some 200 KB of table.
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
 

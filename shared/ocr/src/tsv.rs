@@ -10,7 +10,7 @@ const LEVEL_WORD: &str = "5";
 pub(crate) fn page(table: &str, dots_per_inch: u32) -> RecognisedPage {
     let mut paragraphs: Vec<RecognisedParagraph> = Vec::new();
     let (mut paragraph, mut line) = (None, None);
-    let (mut confidence, mut letters) = (0.0_f64, 0_usize);
+    let (mut confidence, mut letters) = (0, 0);
     for row in table.lines().skip(1) {
         let columns: Vec<&str> = row.split('\t').collect();
         let [level, page, block, par, ln, _, left, top, width, height, sure, word] = columns[..] else { continue };
@@ -23,7 +23,7 @@ pub(crate) fn page(table: &str, dots_per_inch: u32) -> RecognisedPage {
         let bounds =
             BoundingBox { left: left as i32, top: top as i32, right: (left + width) as i32, bottom: (top + height) as i32 };
         let count = word.chars().count();
-        confidence += sure.parse::<f64>().unwrap_or(0.0).clamp(0.0, 100.0) * count as f64;
+        confidence += percent(sure) * count;
         letters += count;
         match paragraphs.last_mut().filter(|_| paragraph == Some((page, block, par))) {
             Some(open) => {
@@ -35,8 +35,13 @@ pub(crate) fn page(table: &str, dots_per_inch: u32) -> RecognisedPage {
         }
         (paragraph, line) = (Some((page, block, par)), Some(ln));
     }
-    let confidence = if letters == 0 { 0.0 } else { confidence / letters as f64 };
-    RecognisedPage { paragraphs, confidence: confidence.round() as u8 }
+    let confidence = confidence.checked_div(letters).unwrap_or(0);
+    RecognisedPage { paragraphs, confidence: u8::try_from(confidence).unwrap_or(100) }
+}
+
+/// `96.31` is 96; no number is no confidence.
+fn percent(sure: &str) -> usize {
+    sure.split('.').next().and_then(|whole| whole.parse().ok()).unwrap_or(0).min(100)
 }
 
 #[cfg(test)]

@@ -97,18 +97,18 @@ fn read(
 fn is_doubtful(outcome: &Result<Answer, ExtractError>) -> bool {
     match outcome {
         Ok(answer) => !answer.mute.is_empty() && !answer.is_scan,
-        Err(error) => match error.detail {
+        Err(error) => matches!(
+            error.detail,
             Detail::NoText
-            | Detail::NoPages
-            | Detail::Password
-            | Detail::Parser
-            | Detail::Panicked
-            | Detail::Memory
-            | Detail::Stack
-            | Detail::Crashed
-            | Detail::Processor => true,
-            _ => false,
-        },
+                | Detail::NoPages
+                | Detail::Password
+                | Detail::Parser
+                | Detail::Panicked
+                | Detail::Memory
+                | Detail::Stack
+                | Detail::Crashed
+                | Detail::Processor
+        ),
     }
 }
 

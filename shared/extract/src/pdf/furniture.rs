@@ -38,7 +38,9 @@ pub(super) fn remove(pages: &mut [PageDraft]) {
     }
     let enough = PAGES_MIN.max(pages.len().div_ceil(2));
     at_edge.retain(|_, count| *count >= enough);
-    in_band.values_mut().for_each(|tops| tops.sort_unstable());
+    for tops in in_band.values_mut() {
+        tops.sort_unstable();
+    }
     // A number alone in the margin of two pages is their number.
     let is_numbered =
         [Edge::Top, Edge::Bottom].map(|edge| in_band.get(&(edge, "#".to_owned())).is_some_and(|tops| tops.len() > 1));

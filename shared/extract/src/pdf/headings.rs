@@ -150,7 +150,9 @@ impl Sizes {
 pub(super) fn settle(pages: &mut [PageDraft], headings: &Headings) {
     let mut sizes = Sizes::default();
     for draft in pages.iter().flat_map(|page| &page.drafts) {
-        draft.look.iter().for_each(|look| sizes.add(draft, look));
+        if let Some(look) = &draft.look {
+            sizes.add(draft, look);
+        }
     }
     if sizes.all == 0 {
         return;
@@ -159,7 +161,9 @@ pub(super) fn settle(pages: &mut [PageDraft], headings: &Headings) {
     for page in pages.iter_mut() {
         let mut own = Sizes::default();
         for draft in &page.drafts {
-            draft.look.iter().for_each(|look| own.add(draft, look));
+            if let Some(look) = &draft.look {
+                own.add(draft, look);
+            }
         }
         let body = if own.all >= PAGE_LETTERS_MIN { own.body() } else { sizes.body() };
         let number = page.number;
@@ -193,7 +197,7 @@ fn is_set_as_heading(draft: &Draft, look: &Look, body: u16, body_is_bold: bool, 
     let is_bold = look.is_bold && !body_is_bold;
     let is_sentence = text.ends_with(['.', ';', ',']) && !text.ends_with("..") && length > 40;
     if larger >= LARGE {
-        return sizes.share(look.size) <= HEADING_SHARE_MAX && !(is_sentence && !is_bold);
+        return sizes.share(look.size) <= HEADING_SHARE_MAX && (is_bold || !is_sentence);
     }
     if text.ends_with(['.', ';', ',']) || length > NUMBERED_CHARACTERS_MAX || larger < 0.95 {
         return false;

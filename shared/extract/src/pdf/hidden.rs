@@ -137,7 +137,11 @@ impl Walk<'_> {
         match (operation.operator.as_str(), numbers) {
             ("q", _) if self.stack.len() < 256 => self.stack.push(state.clone()),
             ("Q", _) => self.state = self.stack.pop().unwrap_or_else(|| self.state.clone()),
-            ("cm", &[a, b, c, d, e, f]) => state.ctm = after([a, b, c, d, e, f], state.ctm),
+            ("cm", numbers) => {
+                if let Ok(matrix) = Matrix::try_from(numbers) {
+                    state.ctm = after(matrix, state.ctm);
+                }
+            }
             ("g", &[grey]) => state.is_white = grey >= WHITE_MIN,
             ("rg", &[r, g, b]) => state.is_white = r.min(g).min(b) >= WHITE_MIN,
             ("k", &[c, m, y, k]) => state.is_white = c.max(m).max(y).max(k) <= 1.0 - WHITE_MIN,
@@ -166,7 +170,11 @@ impl Walk<'_> {
             ("Tf", &[size]) => state.size = size,
             ("Tr", &[mode]) => state.mode = mode as i64,
             ("TL", &[leading]) => state.leading = leading,
-            ("Tm", &[a, b, c, d, e, f]) => (state.text, state.line) = ([a, b, c, d, e, f], [a, b, c, d, e, f]),
+            ("Tm", numbers) => {
+                if let Ok(matrix) = Matrix::try_from(numbers) {
+                    (state.text, state.line) = (matrix, matrix);
+                }
+            }
             ("Td", &[x, y]) => state.next_line(x, y),
             ("TD", &[x, y]) => {
                 state.leading = -y;

@@ -26,17 +26,18 @@ pub(super) struct Typeset {
     backend: RawBackend,
 }
 
-/// A line as it is set.
+/// A line as it is set. Its letters are taken out when a block has it.
 #[derive(Debug)]
 pub(super) struct Line {
     letters: String,
+    /// How many letters it had.
+    count: usize,
     bounds: BoundingBox,
     size: u16,
     is_bold: bool,
     /// Whether it begins with the number of a heading.
     is_numbered: bool,
     is_hidden: bool,
-    is_taken: bool,
 }
 
 impl Typeset {
@@ -83,13 +84,13 @@ impl Line {
         // A page that is shown turned has its edges elsewhere; no place is better than a wrong one.
         let bounds = if is_turned { BoundingBox { left: 0, top: 0, right: 0, bottom: 0 } } else { bounds };
         Some(Self {
+            count: letters.chars().count(),
             letters,
             bounds,
-            size: (line.font_size * 10.0).round().clamp(0.0, 60_000.0) as u16,
+            size: tenths(line.font_size),
             is_bold: line.is_all_bold(),
             is_numbered: number(&text).is_some_and(|number| number.has_title),
             is_hidden: line.spans.iter().any(|span| hidden.has(span.x, span.y)),
-            is_taken: false,
         })
     }
 
@@ -98,6 +99,12 @@ impl Line {
             && self.is_hidden == other.is_hidden
             && self.size.abs_diff(other.size) < self.size.max(other.size) / SIZE_PART
     }
+}
+
+/// Tenths of a point. Nothing on paper is larger than 6,000 points.
+#[allow(clippy::cast_sign_loss)] // not after the clamp
+fn tenths(size: f32) -> u16 {
+    (size * 10.0).round().clamp(0.0, 60_000.0) as u16
 }
 
 /// Gives each draft the look of its lines, and parts drafts in which a heading was read together with what follows.
@@ -112,7 +119,7 @@ pub(super) fn place(drafts: Vec<Draft>, lines: &mut [Line]) -> Vec<Draft> {
         for to in cuts.into_iter().chain([own.lines.len()]) {
             let part = &own.lines[from..to];
             let is_last = to == own.lines.len();
-            let count = part.iter().map(|at| lines[*at].letters.chars().count()).sum();
+            let count = part.iter().map(|at| lines[*at].count).sum();
             let (text, after) = if is_last { (rest, "") } else { rest.split_at(after_letters(rest, count)) };
             let kind = if from == 0 || draft.kind != BlockKind::ListItem { draft.kind } else { BlockKind::Paragraph };
             placed.push(Draft { kind, text: text.trim().to_owned(), look: look(part, lines) });
@@ -133,12 +140,12 @@ fn find(letters: &str, lines: &mut [Line], next: &mut usize) -> Own {
     let mut own = Own { lines: Vec::new(), is_whole: true };
     let mut rest = letters;
     while !rest.is_empty() {
-        while lines.get(*next).is_some_and(|line| line.is_taken) {
+        while lines.get(*next).is_some_and(|line| line.letters.is_empty()) {
             *next += 1;
         }
         let last = own.lines.last().map_or(*next, |last| last + 1);
         let ahead = (last..lines.len()).chain(*next..last).take(LINES_AHEAD_MAX);
-        let mut candidates = ahead.filter(|at| !lines[*at].is_taken && !lines[*at].letters.is_empty());
+        let mut candidates = ahead.filter(|at| !lines[*at].letters.is_empty());
         let is_shared = |line: &Line| rest.len() >= LETTERS_COMMON_MIN && line.letters.starts_with(rest);
         let Some(at) = candidates.find(|at| rest.starts_with(&lines[*at].letters) || is_shared(&lines[*at])) else {
             own.is_whole = false;
@@ -147,7 +154,7 @@ fn find(letters: &str, lines: &mut [Line], next: &mut usize) -> Own {
         own.lines.push(at);
         if let Some(after) = rest.strip_prefix(lines[at].letters.as_str()) {
             rest = after;
-            lines[at].is_taken = true;
+            lines[at].letters.clear();
         } else {
             own.is_whole = false;
             break;
@@ -181,7 +188,7 @@ fn cuts(draft: &Draft, own: &[usize], lines: &[Line]) -> Vec<usize> {
 fn look(own: &[usize], lines: &[Line]) -> Option<Look> {
     let own = || own.iter().map(|at| &lines[*at]);
     let bounds = own().map(|line| line.bounds).reduce(BoundingBox::around)?;
-    let longest = own().max_by_key(|line| line.letters.len())?;
+    let longest = own().max_by_key(|line| line.count)?;
     Some(Look {
         bounds,
         size: longest.size,
@@ -217,13 +224,13 @@ mod tests {
     fn line(text: &str, top: i32, size: u16, is_bold: bool) -> Line {
         let bounds = BoundingBox { left: 10, top, right: 90, bottom: top + 10 };
         Line {
+            count: letters(text).chars().count(),
             letters: letters(text),
             bounds,
             size,
             is_bold,
             is_numbered: text.starts_with("1 "),
             is_hidden: false,
-            is_taken: false,
         }
     }
 
