@@ -45,7 +45,7 @@ invoke: ## call a deployed function with a sample event: make invoke F=indexer E
 	@test -n "$(F)" -a -n "$(E)" || { echo 'usage: make invoke F=indexer E=events/indexer.object-created.json'; exit 2; }
 	@$(STACK) invoke "$(F)" "$(E)"
 
-.PHONY: build cli test lint fmt bench
+.PHONY: build cli test lint fmt bench fuzz
 build: ## build everything and put the functions where the template looks for them
 	@$(STACK) build
 
@@ -66,6 +66,25 @@ lint: ## format, clippy, Python, template
 
 fmt: ## format the Rust code
 	cargo fmt --all
+
+FUZZ_TARGETS := pdf second docx html markdown text protocol
+FUZZ_SECONDS ?= 60
+FUZZER := .local/fuzz/bin/cargo-fuzz
+
+fuzz: $(FUZZER) ## fuzz every reader for a minute each; prints executions and what crashed (needs a nightly compiler)
+	@for target in $(FUZZ_TARGETS); do \
+	    new=fuzz/artifacts/$$target; before=$$(ls $$new 2>/dev/null | wc -l); \
+	    found=$$(mktemp -d); \
+	    (cd fuzz && PATH="$(CURDIR)/.local/fuzz/bin:$$PATH" cargo +nightly fuzz run $$target $$found corpus/$$target -- \
+	        -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=3072 -max_len=16384 -print_final_stats=1) > $$found.log 2>&1; code=$$?; \
+	    executions=$$(sed -n 's/^stat::number_of_executed_units: *//p' $$found.log); \
+	    echo "$$target: $${executions:-0} executions, $$(( $$(ls $$new 2>/dev/null | wc -l) - before )) new crashes"; \
+	    test $$code -eq 0 -o -n "$$executions" || tail -5 $$found.log; \
+	    rm -r $$found $$found.log; \
+	done
+
+$(FUZZER):
+	cargo install --quiet --root .local/fuzz --version 0.13.2 --locked cargo-fuzz
 
 bench: ## print the performance figures beside their peers
 	@$(STACK) build

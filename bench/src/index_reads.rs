@@ -171,7 +171,7 @@ impl ObjectReader for Counting {
 #[async_trait]
 impl ObjectWriter for Counting {
     async fn put(&self, key: &str, bytes: Vec<u8>, _: WriteCondition) -> Result<String, PortError> {
-        if !key.ends_with(".json") {
+        if key.rsplit_once('.').is_none_or(|(_, kind)| kind != "json") {
             self.segment_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         }
         let serial = self.writes.fetch_add(1, Ordering::Relaxed);

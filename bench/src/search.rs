@@ -156,7 +156,9 @@ fn python(size: usize) -> Result<Peer> {
     let printed: Printed = serde_json::from_slice(&output.stdout)?;
     let sample = |values: Vec<f64>| {
         let mut sample = Sample::default();
-        values.into_iter().for_each(|value| sample.add(value));
+        for value in values {
+            sample.add(value);
+        }
         sample
     };
     Ok(Peer {

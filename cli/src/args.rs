@@ -356,6 +356,9 @@ pub struct Extract {
     /// One JSON document: {"title", "pages": [{"page", "text"}]}
     #[arg(long, conflicts_with = "format")]
     pub json: bool,
+    /// Recognise the text of pages that are images, with the tesseract program; languages as it names them
+    #[arg(long, value_name = "LANGUAGES", num_args = 0..=1, default_missing_value = "eng")]
+    pub ocr: Option<String>,
 }
 
 /// How `extract` prints pages.

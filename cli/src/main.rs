@@ -23,7 +23,7 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    extract::child::run_child_if_asked();
+    extract::child::run_child_if_asked_with(ocr::render);
     let arguments = args::Arguments::parse();
     let mut screen = display::Screen::of_terminal(arguments.shared.chatter());
     let result = commands::run(&arguments, &config::Config::from_env(), &mut screen);

@@ -35,8 +35,13 @@ pub fn run(extract: &Extract, screen: &mut Screen) -> Result<Outcome> {
     read.with_context(|| format!("{} cannot be read", path.display()))?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let bar = Bar::alone(screen, &name);
-    let result =
-        extract::extract_in_child_with(&bytes, &name, &limits, |done, total| bar.done("reading", done.into(), total.into()));
+    let progress = |done: u32, total: u32| bar.done("reading", done.into(), total.into());
+    let result = match &extract.ocr {
+        Some(languages) => {
+            extract::extract_recognising(&bytes, &name, &limits, &ocr::Tesseract::new(languages.as_str()), progress)
+        }
+        None => extract::extract_in_child_with(&bytes, &name, &limits, progress),
+    };
     drop(bar);
     match result {
         Ok(document) => print(&document, extract, screen).map(|()| Outcome::Done),

@@ -6,7 +6,7 @@ use undoc::model::{Block, Cell, ListType, Paragraph, RevisionType, Table};
 use crate::draft::{Draft, single_page, table_rows};
 use crate::error::{Detail, ExtractError};
 use crate::limits::Limits;
-use crate::mend::{LineEnds, mend, mend_line};
+use crate::mend::{LineEnds, mend, mend_line, mend_title};
 
 /// Tables inside cells inside tables: deeper ones are left out.
 const TABLE_DEPTH_MAX: usize = 8;
@@ -28,9 +28,10 @@ pub(crate) fn extract(
         _ => ExtractError::new(Reason::Malformed, Detail::Parser),
     })?;
     let mut drafts = Vec::new();
+    let mut numbers = Numbers::default();
     for block in document.sections.iter().flat_map(|section| &section.content) {
         match block {
-            Block::Paragraph(paragraph) => drafts.extend(draft(paragraph)),
+            Block::Paragraph(paragraph) => drafts.extend(draft(paragraph, &mut numbers)),
             Block::Table(table) => push_table(table, 0, &mut drafts),
             Block::Note { label, content } => {
                 let text = content.iter().map(text).collect::<Vec<_>>().join("\n");
@@ -40,17 +41,41 @@ pub(crate) fn extract(
             Block::Image { .. } | Block::PageBreak | Block::SectionBreak => {}
         }
     }
-    let title = document.metadata.title.as_deref().map(mend_line).filter(|title| !title.is_empty());
+    let title = document.metadata.title.as_deref().map(mend_title).filter(|title| !title.is_empty());
     single_page(title, &drafts, limits, progress)
 }
 
-fn draft(paragraph: &Paragraph) -> Option<Draft> {
+/// The numbers of the headings above, outermost first: Word counts them, the text does not hold them.
+#[derive(Default)]
+struct Numbers(Vec<u32>);
+
+impl Numbers {
+    /// `1.2.1 ` for the first heading below the second below the first; nothing for one that is not numbered.
+    fn of(&mut self, heading: &Paragraph) -> String {
+        let Some((level, number)) = heading
+            .list_info
+            .as_ref()
+            .filter(|list| list.list_type == ListType::Numbered)
+            .and_then(|list| Some((usize::from(list.level.min(8)), list.number?)))
+        else {
+            return String::new();
+        };
+        // A level that was left out counts as its first.
+        self.0.resize(level, 1);
+        self.0.push(number);
+        let parts: Vec<String> = self.0.iter().map(u32::to_string).collect();
+        parts.join(".") + " "
+    }
+}
+
+fn draft(paragraph: &Paragraph, numbers: &mut Numbers) -> Option<Draft> {
     let text = mend(&text(paragraph), LineEnds::Written);
     if text.is_empty() {
         return None;
     }
     if paragraph.heading.is_heading() {
-        return Some(Draft::heading(paragraph.heading.level(), text.replace('\n', " ")));
+        let text = numbers.of(paragraph) + &text.replace('\n', " ");
+        return Some(Draft::heading(paragraph.heading.level(), text));
     }
     Some(match paragraph.list_info.as_ref().map(|list| (list.list_type, list.number)) {
         Some((ListType::Bullet, _)) => Draft::list_item(format!("• {text}")),

@@ -1,28 +1,52 @@
 //! Blocks before they have a place, and the pages they become.
 
-use domain::documents::pages::{Block, BlockKind, ExtractedDocument, Page, Reason};
+use domain::documents::pages::{Block, BlockKind, BoundingBox, ExtractedDocument, Flag, Page, Reason};
 
 use crate::error::{Detail, ExtractError};
 use crate::limits::Limits;
+use crate::mend::unmarked;
 
 /// A block that does not yet know where on its page it will stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Draft {
     pub kind: BlockKind,
     pub text: String,
+    /// How it is set on its page, for formats that have pages.
+    pub look: Option<Look>,
+}
+
+/// How a block is set: what tells a heading from a paragraph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Look {
+    pub bounds: BoundingBox,
+    /// The size that most of its letters have, in tenths of a point.
+    pub size: u16,
+    /// Whether all of it is bold.
+    pub is_bold: bool,
+    pub lines: u16,
+    /// Whether the page does not show some of it.
+    pub is_hidden: bool,
 }
 
 impl Draft {
+    const fn new(kind: BlockKind, text: String) -> Self {
+        Self { kind, text, look: None }
+    }
+
     pub fn paragraph(text: impl Into<String>) -> Self {
-        Self { kind: BlockKind::Paragraph, text: text.into() }
+        Self::new(BlockKind::Paragraph, text.into())
     }
 
     pub fn heading(level: u8, text: impl Into<String>) -> Self {
-        Self { kind: BlockKind::Heading { level: level.clamp(1, 6) }, text: text.into() }
+        Self::new(BlockKind::Heading { level: level.clamp(1, 6) }, text.into())
     }
 
     pub fn list_item(text: impl Into<String>) -> Self {
-        Self { kind: BlockKind::ListItem, text: text.into() }
+        Self::new(BlockKind::ListItem, text.into())
+    }
+
+    pub fn row(header: bool, text: impl Into<String>) -> Self {
+        Self::new(BlockKind::TableRow { header }, text.into())
     }
 }
 
@@ -40,23 +64,31 @@ pub(crate) fn table_rows(rows: impl IntoIterator<Item = Vec<String>>) -> Vec<Dra
             }
             text.push_str(cell);
         }
-        Draft { kind: BlockKind::TableRow { header: at == 0 }, text: text.trim_end().to_owned() }
+        Draft::row(at == 0, text.trim_end())
     };
     rows.into_iter().enumerate().map(row).collect()
 }
 
 /// Gives each block its place: a page's text is its blocks with a blank line between them.
 pub(crate) fn page(number: u32, drafts: &[Draft]) -> Page {
-    let mut page = Page { number, text: String::new(), blocks: Vec::with_capacity(drafts.len()) };
+    let mut page = Page { blocks: Vec::with_capacity(drafts.len()), ..Page::empty(number) };
     let mut at = 0;
-    for draft in drafts.iter().filter(|draft| !draft.text.trim().is_empty()) {
+    for draft in drafts {
+        let (text, mut flags) = unmarked(&draft.text);
+        let text = text.trim();
+        if text.is_empty() {
+            continue;
+        }
+        if draft.look.is_some_and(|look| look.is_hidden) {
+            flags.insert(0, Flag::Hidden);
+        }
         if at > 0 {
             page.text.push_str("\n\n");
             at += 2;
         }
-        let end = at + draft.text.chars().count();
-        page.text.push_str(&draft.text);
-        page.blocks.push(Block { kind: draft.kind, start: at, end });
+        let end = at + text.chars().count();
+        page.text.push_str(text);
+        page.blocks.push(Block { bounds: draft.look.map(|look| look.bounds), flags, ..Block::new(draft.kind, at, end) });
         at = end;
     }
     page
@@ -89,7 +121,7 @@ pub(crate) fn first_heading<'a>(drafts: impl IntoIterator<Item = &'a Draft>) -> 
         BlockKind::Heading { level } => Some((level, draft)),
         _ => None,
     });
-    headings.min_by_key(|(level, _)| *level).map(|(_, draft)| draft.text.replace('\n', " "))
+    headings.min_by_key(|(level, _)| *level).map(|(_, draft)| unmarked(&draft.text).0.replace('\n', " "))
 }
 
 /// Counts what a document has come to, so that one which unfolds without end is stopped.
@@ -116,6 +148,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mend::{LineEnds, mend};
 
     #[test]
     fn blocks_are_placed_by_code_points_with_blank_lines_between() {
@@ -126,11 +159,31 @@ mod tests {
     }
 
     #[test]
+    fn what_a_reader_does_not_see_is_flagged_and_invisible_characters_go() {
+        let look = |is_hidden| Look {
+            bounds: BoundingBox { left: 1, top: 2, right: 3, bottom: 4 },
+            size: 100,
+            is_bold: false,
+            lines: 1,
+            is_hidden,
+        };
+        let mut seen = Draft::paragraph(mend("pay\u{202e}load \u{e0041}\u{e0042}x", LineEnds::Written));
+        seen.look = Some(look(false));
+        let mut hidden = Draft::paragraph("white");
+        hidden.look = Some(look(true));
+        let page = page(1, &[seen, hidden, Draft::paragraph(mend("\u{e0041}", LineEnds::Written))]);
+        assert_eq!(page.text, "payload x\n\nwhite");
+        let flags: Vec<_> = page.blocks.iter().map(|block| block.flags.as_slice()).collect();
+        assert_eq!(flags, [&[Flag::Bidi, Flag::Tag][..], &[Flag::Hidden]]);
+        assert_eq!(page.blocks[0].bounds, Some(look(false).bounds));
+    }
+
+    #[test]
     fn a_table_keeps_its_empty_cells() {
         let cells = |row: &[&str]| row.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
         let rows = table_rows([cells(&["", ""]), cells(&["Drug", "", "Dose"]), cells(&["", "b", ""])]);
-        assert_eq!(rows[0], Draft { kind: BlockKind::TableRow { header: true }, text: "Drug | | Dose".into() });
-        assert_eq!(rows[1], Draft { kind: BlockKind::TableRow { header: false }, text: "| b |".into() });
+        assert_eq!(rows[0], Draft::row(true, "Drug | | Dose"));
+        assert_eq!(rows[1], Draft::row(false, "| b |"));
         assert_eq!(table_rows([cells(&["only"])]), [Draft::paragraph("only")]);
     }
 

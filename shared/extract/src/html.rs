@@ -11,7 +11,7 @@ use crate::error::{Detail, ExtractError};
 use crate::inline::plain;
 use crate::limits::Limits;
 use crate::markdown::blocks;
-use crate::mend::mend_line;
+use crate::mend::mend_title;
 
 /// Elements whose content is not the document: code, controls, and what surrounds the text on a web page.
 const SKIPPED: &[&str] = &[
@@ -60,7 +60,7 @@ fn title(html: &str) -> Option<String> {
     let tag = head.find("<title")?;
     let start = tag + head[tag..].find('>')? + 1;
     let length = head[start..].find("</title")?;
-    let title = mend_line(&plain(&html[start..start + length]));
+    let title = mend_title(&plain(&html[start..start + length]));
     (!title.is_empty()).then_some(title)
 }
 

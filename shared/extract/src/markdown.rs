@@ -9,7 +9,7 @@ use crate::draft::{Draft, single_page, table_rows};
 use crate::error::ExtractError;
 use crate::inline::plain;
 use crate::limits::Limits;
-use crate::mend::{LineEnds, mend, mend_line};
+use crate::mend::{LineEnds, mend, mend_line, mend_title};
 
 pub(crate) fn extract(
     text: &str,
@@ -42,7 +42,7 @@ fn front_matter(text: &str) -> (Option<String>, &str) {
         return (None, text);
     };
     let title = matter.lines().find_map(|line| line.strip_prefix("title:"));
-    let title = title.map(|title| mend_line(title.trim().trim_matches(['"', '\''])));
+    let title = title.map(|title| mend_title(title.trim().trim_matches(['"', '\''])));
     (title.filter(|title| !title.is_empty()), body)
 }
 
@@ -224,10 +224,9 @@ fn cells(line: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::documents::pages::BlockKind;
 
     fn row(header: bool, text: &str) -> Draft {
-        Draft { kind: BlockKind::TableRow { header }, text: text.into() }
+        Draft::row(header, text)
     }
 
     #[test]

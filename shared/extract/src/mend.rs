@@ -1,5 +1,8 @@
 //! Repairs letters: ligatures, words broken at line ends, composed accents, invisible characters, white space.
 
+use std::borrow::Cow;
+
+use domain::documents::pages::Flag;
 use unicode_normalization::UnicodeNormalization;
 
 /// Whether a hyphen at a line's end means that the word goes on.
@@ -35,9 +38,58 @@ pub(crate) fn mend(text: &str, line_ends: LineEnds) -> String {
     mended
 }
 
+/// The text of a cell of a typeset table on one line: narrow columns break many words.
+pub(crate) fn mend_cell(text: &str) -> String {
+    let line = mend_line(text);
+    if !line.contains("- ") && !line.contains("\u{2010} ") {
+        return line;
+    }
+    let mut mended = String::with_capacity(line.len());
+    for word in line.split(' ') {
+        // `pre- and post-operative`: that hyphen stands for a word.
+        let is_conjunction = matches!(word, "and" | "or" | "to" | "und" | "oder" | "bis");
+        if is_broken_word(&mended, word) && !is_conjunction {
+            mended.pop();
+        } else if !mended.is_empty() {
+            mended.push(' ');
+        }
+        mended.push_str(word);
+    }
+    mended
+}
+
 /// The text on one line, as a table cell or a heading needs it.
 pub(crate) fn mend_line(text: &str) -> String {
     mend(text, LineEnds::Typeset).replace('\n', " ")
+}
+
+/// Stand for characters that are left out but must be told of, until the text gets its place. No text has them: Unicode
+/// will never give these code points a meaning.
+const BIDI_MARK: char = '\u{fdd0}';
+const TAG_MARK: char = '\u{fdd1}';
+
+/// The text without the marks of what was left out, and what was.
+pub(crate) fn unmarked(text: &str) -> (Cow<'_, str>, Vec<Flag>) {
+    let mut flags = Vec::new();
+    for (mark, flag) in [(BIDI_MARK, Flag::Bidi), (TAG_MARK, Flag::Tag)] {
+        if text.contains(mark) {
+            flags.push(flag);
+        }
+    }
+    if flags.is_empty() {
+        return (Cow::Borrowed(text), flags);
+    }
+    // A word that was nothing but marks leaves the spaces around it.
+    let lines = text.split('\n').map(|line| {
+        let line = line.replace([BIDI_MARK, TAG_MARK], "");
+        line.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+    });
+    (Cow::Owned(lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")), flags)
+}
+
+/// A title: a line of which nothing has to be told.
+pub(crate) fn mend_title(text: &str) -> String {
+    unmarked(&mend_line(text)).0.into_owned()
 }
 
 /// `exam-` before `ple`: lower case letters on both sides. `COX-` before `2` and `Non-` before `Hodgkin` keep theirs.
@@ -67,7 +119,9 @@ impl Spelled {
             '\u{f0b7}' | '\u{f0a7}' | '\u{f076}' | '\u{f0d8}' => "•",
             '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' | '\n' => "\n",
             '\t' | '\u{a0}' | '\u{2007}' | '\u{202f}' => " ",
-            '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => "",
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => "\u{fdd0}",
+            '\u{e0000}'..='\u{e007f}' => "\u{fdd1}",
+            BIDI_MARK | TAG_MARK | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2065}' | '\u{feff}' => "",
             _ if character.is_control() => "",
             _ => return Self::Same(Some(character)),
         };
@@ -95,6 +149,7 @@ mod tests {
         assert_eq!(mend("e\u{fb03}cient  dos-\nage", LineEnds::Typeset), "efficient dosage");
         assert_eq!(mend("COX-\n2 and Non-\nHodgkin", LineEnds::Typeset), "COX-\n2 and Non-\nHodgkin");
         assert_eq!(mend("dos-\nage", LineEnds::Written), "dos-\nage");
+        assert_eq!(mend_cell("Maxim\u{2010} um pre- and post- operative - 5"), "Maximum pre- and postoperative - 5");
     }
 
     #[test]

@@ -114,14 +114,14 @@ impl Extractor for FixedExtractor {
 
 /// A one-page document whose paragraphs are the blank-line-separated pieces of a text.
 pub fn document_of_paragraphs(text: &str) -> ExtractedDocument {
-    let mut page = Page { number: 1, text: String::new(), blocks: Vec::new() };
+    let mut page = Page::empty(1);
     for paragraph in text.split("\n\n").filter(|p| !p.trim().is_empty()) {
         if !page.text.is_empty() {
             page.text.push_str("\n\n");
         }
         let start = page.text.chars().count();
         page.text.push_str(paragraph);
-        page.blocks.push(Block { kind: BlockKind::Paragraph, start, end: page.text.chars().count() });
+        page.blocks.push(Block::new(BlockKind::Paragraph, start, page.text.chars().count()));
     }
     ExtractedDocument { title: None, pages: vec![page] }
 }

@@ -1,9 +1,10 @@
 //! `eval`: quality figures on anyone's labelled data, from the crates that the functions run. Needs no stack.
 //! One file for each kind of figure, with its options beside it.
 
+mod deid;
+mod extract;
 pub mod grounding;
 pub mod retrieval;
-mod deid;
 mod spans;
 
 use crate::config::Config;
@@ -43,6 +44,13 @@ Examples:
 
 Recall: gold spans of which every letter and digit is found. Precision: found spans at least half inside gold.")]
     Deid(deid::EvalDeid),
+    /// How well documents are read: text, headings, tables, speed, memory
+    #[command(after_help = "\
+Examples:
+  clinchat eval extract documents/
+  clinchat eval extract documents/ --json | jq .means
+  clinchat eval extract documents/ --python venv/bin/python   # beside pypdfium2, if that Python has it")]
+    Extract(extract::Extract),
 }
 
 /// Measures and prints.
@@ -51,5 +59,6 @@ pub fn run(eval: &Eval, config: &Config, screen: &mut Screen) -> Result<Outcome>
         Eval::Retrieval(retrieval) => retrieval::run(retrieval, config, screen),
         Eval::Grounding(grounding) => grounding::run(grounding, config, screen),
         Eval::Deid(options) => deid::run(options, config, screen),
+        Eval::Extract(extract) => extract::run(extract, screen),
     }
 }

@@ -152,7 +152,7 @@ impl Cutter {
                     self.stem = None;
                     self.header = None;
                 }
-                BlockKind::Paragraph => {
+                BlockKind::Paragraph | BlockKind::Caption => {
                     self.header = None;
                     self.stem = None;
                     for sentence in text::sentences(block_text) {
@@ -215,14 +215,14 @@ mod tests {
     use proptest::prelude::*;
 
     fn page(number: u32, blocks: &[(BlockKind, &str)]) -> Page {
-        let mut page = Page { number, text: String::new(), blocks: Vec::new() };
+        let mut page = Page::empty(number);
         for (kind, text) in blocks {
             if !page.text.is_empty() {
                 page.text.push_str("\n\n");
             }
             let start = page.text.chars().count();
             page.text.push_str(text);
-            page.blocks.push(Block { kind: *kind, start, end: page.text.chars().count() });
+            page.blocks.push(Block::new(*kind, start, page.text.chars().count()));
         }
         page
     }

@@ -5,5 +5,6 @@ pub mod chunks;
 pub mod index_object;
 pub mod keep_index;
 pub mod manage;
+pub mod ocr;
 pub mod pages;
 pub mod registry;

@@ -61,11 +61,53 @@ pub enum BlockKind {
     Paragraph,
     /// One item of a list, with its marker.
     ListItem,
+    /// What stands under a figure or over a table: `Figure 2. Dosing by weight`.
+    Caption,
     /// One row of a table, cells separated by ` | `. The first row of a table is its header.
     TableRow {
         /// Whether this is the table's first row.
         header: bool,
     },
+}
+
+/// Where a block stands on its page, in points (1/72 inch) from the top left corner of the page as it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoundingBox {
+    /// Distance of the left edge from the page's left edge.
+    pub left: i32,
+    /// Distance of the upper edge from the page's upper edge.
+    pub top: i32,
+    /// Distance of the right edge from the page's left edge.
+    pub right: i32,
+    /// Distance of the lower edge from the page's upper edge.
+    pub bottom: i32,
+}
+
+impl BoundingBox {
+    /// The smallest box around both.
+    #[must_use]
+    pub fn around(self, other: Self) -> Self {
+        Self {
+            left: self.left.min(other.left),
+            top: self.top.min(other.top),
+            right: self.right.max(other.right),
+            bottom: self.bottom.max(other.bottom),
+        }
+    }
+}
+
+/// Why a block's text may not be what a reader of the page sees: it must not reach a prompt unmarked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flag {
+    /// Text that the page does not show: white on white, too small to see, or painted with nothing.
+    Hidden,
+    /// Characters that turn the reading direction; they are left out of the text.
+    Bidi,
+    /// Invisible tag characters; they are left out of the text.
+    Tag,
+    /// Recognised from an image of the page.
+    Ocr,
 }
 
 /// A piece of a page: its kind and where its text is.
@@ -77,6 +119,35 @@ pub struct Block {
     pub start: usize,
     /// One past the last character.
     pub end: usize,
+    /// Where it stands on the page, for formats that have places.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<BoundingBox>,
+    /// What is suspicious about its text, in order, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<Flag>,
+}
+
+impl Block {
+    /// A block that has no place on its page and nothing suspicious.
+    pub const fn new(kind: BlockKind, start: usize, end: usize) -> Self {
+        Self { kind, start, end, bounds: None, flags: Vec::new() }
+    }
+}
+
+/// Where a page's text comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TextSource {
+    /// The file holds it.
+    #[default]
+    File,
+    /// Nowhere: the page is an image, and recognition (OCR) would be needed.
+    Image,
+    /// It was recognised from an image of the page.
+    Ocr {
+        /// How sure the recogniser is of its words on average, in percent.
+        confidence: u8,
+    },
 }
 
 /// One page of text. Formats without pages (HTML, Markdown, DOCX without breaks) have a single page 1.
@@ -88,6 +159,16 @@ pub struct Page {
     pub text: String,
     /// The blocks, in reading order, not overlapping.
     pub blocks: Vec<Block>,
+    /// Where the text comes from.
+    #[serde(default)]
+    pub source: TextSource,
+}
+
+impl Page {
+    /// A page without text.
+    pub const fn empty(number: u32) -> Self {
+        Self { number, text: String::new(), blocks: Vec::new(), source: TextSource::File }
+    }
 }
 
 /// Everything that a parser found.

@@ -1,4 +1,5 @@
-//! The parent's side: starts the child, feeds it, listens, ends it in time, and says how it ended.
+//! The parent's side: starts the child, feeds it, listens, ends it in time, and says how it ended. `opinions` decides
+//! whether a second child asks another parser.
 
 use std::io::{self, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -7,10 +8,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use domain::documents::pages::{ExtractedDocument, Format, Reason};
+use domain::documents::pages::Reason;
 use rustix::process::Signal;
 
-use super::protocol::{Listener, Task, read_line};
+use super::protocol::{Answer, Listener, Task, read_line};
 use super::{ARGUMENT, is_child};
 use crate::error::{Detail, ExtractError};
 use crate::limits::Limits;
@@ -23,34 +24,36 @@ const LINES_WAITING_MAX: usize = 16;
 const NOT_STARTED: ExtractError = ExtractError::new(Reason::Internal, Detail::Start);
 const PROTOCOL: ExtractError = ExtractError::new(Reason::Internal, Detail::Protocol);
 
-/// Reads a document in a child process. Blocks until the child has ended, at most `limits.wall_ms`.
-///
-/// The program must call [`run_child_if_asked`](super::run_child_if_asked) first thing in its `main`.
-pub fn extract_in_child(bytes: &[u8], name: &str, limits: &Limits) -> Result<ExtractedDocument, ExtractError> {
-    extract_in_child_with(bytes, name, limits, |_, _| {})
+/// What a child has said: the answer and what it used.
+pub(super) struct Heard {
+    /// What came of the document.
+    pub outcome: Result<Answer, ExtractError>,
+    /// The most memory that the child held, unless it was killed before it could say.
+    pub peak_kib: Option<u64>,
+    /// The picture, if a page was to be painted.
+    pub painted: Option<Vec<u8>>,
 }
 
-/// As [`extract_in_child`], and calls `progress(pages_done, pages_total)` as pages are read; the first call, with
-/// nothing done, comes when the pages are counted.
-pub fn extract_in_child_with(
+/// Does a task in a child process. Blocks until the child has ended, at most until the deadline.
+pub(super) fn ask(bytes: &[u8], task: &Task, deadline: Instant, progress: &mut dyn FnMut(u32, u32)) -> Heard {
+    let mut listener = Listener::default();
+    let outcome = converse_with_child(bytes, task, deadline, &mut listener, progress);
+    Heard { outcome, peak_kib: listener.peak_kib, painted: listener.painted }
+}
+
+fn converse_with_child(
     bytes: &[u8],
-    name: &str,
-    limits: &Limits,
-    mut progress: impl FnMut(u32, u32),
-) -> Result<ExtractedDocument, ExtractError> {
-    if bytes.is_empty() {
-        return Err(ExtractError::new(Reason::Empty, Detail::NoBytes));
-    }
-    if bytes.len() > limits.bytes_max {
-        return Err(ExtractError::new(Reason::TooLarge, Detail::Bytes));
-    }
+    task: &Task,
+    deadline: Instant,
+    listener: &mut Listener,
+    progress: &mut dyn FnMut(u32, u32),
+) -> Result<Answer, ExtractError> {
     // A child that starts children would never end.
     if is_child() {
         return Err(NOT_STARTED);
     }
-    let deadline = Instant::now() + Duration::from_millis(limits.wall_ms);
-    let task = Task { promised: Format::from_name(name), limits: limits.clone() };
-    let task = serde_json::to_vec(&task).map_err(|_| NOT_STARTED)?;
+    let limits = &task.limits;
+    let task = serde_json::to_vec(task).map_err(|_| NOT_STARTED)?;
     let mut child = Ended(start()?);
     let (stdin, stdout, stderr) = (child.0.stdin.take(), child.0.stdout.take(), child.0.stderr.take());
     let (Some(stdin), Some(stdout), Some(stderr)) = (stdin, stdout, stderr) else {
@@ -64,7 +67,8 @@ pub fn extract_in_child_with(
             listen(stdout, answer_bytes_max, |line| lines_in.send(line).is_ok());
         });
         let last_words = scope.spawn(move || last_words(stderr));
-        let heard = converse(&lines, deadline, limits, &mut progress);
+        let mut deadline = deadline;
+        let heard = converse(&lines, &mut deadline, limits, listener, progress);
         // Nobody takes lines any more; a listener that waits to hand one on must notice.
         drop(lines);
         if heard.is_err() {
@@ -156,16 +160,21 @@ fn last_words(mut stderr: impl Read) -> String {
 /// Listens until the child has said everything. `Ok(None)`: it ended without an outcome.
 fn converse(
     lines: &Receiver<io::Result<Vec<u8>>>,
-    deadline: Instant,
+    deadline: &mut Instant,
     limits: &Limits,
-    progress: &mut impl FnMut(u32, u32),
-) -> Result<Option<Result<ExtractedDocument, ExtractError>>, ExtractError> {
-    let mut listener = Listener::default();
+    listener: &mut Listener,
+    progress: &mut dyn FnMut(u32, u32),
+) -> Result<Option<Result<Answer, ExtractError>>, ExtractError> {
+    let mut is_counted = false;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         match lines.recv_timeout(left) {
             Ok(Ok(line)) => {
                 if let Some((done, total)) = listener.hear(&line, limits)? {
+                    if done == 0 && !is_counted {
+                        is_counted = true;
+                        *deadline += Duration::from_millis(limits.wall_added_ms(total));
+                    }
                     progress(done, total);
                 }
             }
@@ -174,7 +183,7 @@ fn converse(
             Err(RecvTimeoutError::Timeout) => {
                 return Err(ExtractError::new(Reason::Timeout, Detail::Wall));
             }
-            Err(RecvTimeoutError::Disconnected) => return Ok(listener.outcome()),
+            Err(RecvTimeoutError::Disconnected) => return Ok(listener.outcome.take()),
         }
     }
 }

@@ -5,6 +5,8 @@
 
 use std::io::{self, BufRead, Write};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use domain::documents::pages::{ExtractedDocument, Format, Page, Reason};
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +20,33 @@ pub(super) const TASK_BYTES_MAX: u64 = 4096;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Task {
     pub promised: Option<Format>,
+    pub parser: Parser,
     pub limits: Limits,
+}
+
+/// Who reads a PDF.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Parser {
+    /// The one that knows reading order, tables and fonts.
+    First,
+    /// The one that is asked when the first gives up.
+    Second,
+    /// Nobody: a page is painted.
+    Painter {
+        /// Counted from 1.
+        page: u32,
+    },
+}
+
+/// A document as a child has read it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub document: ExtractedDocument,
+    /// Pages that paint letters of which the parser could make no text.
+    pub mute: Vec<u32>,
+    /// Whether it is practically nothing but images.
+    pub is_scan: bool,
 }
 
 /// One line of the child.
@@ -29,8 +57,12 @@ pub(super) enum Said {
     Progress { done: u32, total: u32 },
     /// A page as it will be indexed.
     Page(Page),
+    /// The most memory that was held so far. Comes before the end.
+    Used { peak_kib: u64 },
     /// The end: so many pages were sent.
-    Done { title: Option<String>, pages: u32 },
+    Done { title: Option<String>, pages: u32, mute: Vec<u32>, is_scan: bool },
+    /// The end: a page as PNG in base64.
+    Painted { png: String },
     /// The end: there is no document.
     Failed(ExtractError),
 }
@@ -45,7 +77,12 @@ pub(super) fn say(to: &mut impl Write, said: &Said) -> io::Result<()> {
 #[derive(Debug, Default)]
 pub(super) struct Listener {
     pages: Vec<Page>,
-    outcome: Option<Result<ExtractedDocument, ExtractError>>,
+    /// How it ended, if the child said so.
+    pub outcome: Option<Result<Answer, ExtractError>>,
+    /// The picture of a page, if that was the task.
+    pub painted: Option<Vec<u8>>,
+    /// What it used, if the child said so.
+    pub peak_kib: Option<u64>,
 }
 
 impl Listener {
@@ -61,18 +98,19 @@ impl Listener {
             Said::Page(page) if self.pages.len() < limits.pages_max as usize && is_whole(&page) => {
                 self.pages.push(page);
             }
-            Said::Done { title, pages } if pages as usize == self.pages.len() => {
-                self.outcome = Some(Ok(ExtractedDocument { title, pages: std::mem::take(&mut self.pages) }));
+            Said::Used { peak_kib } => self.peak_kib = Some(peak_kib),
+            Said::Done { title, pages, mute, is_scan } if pages as usize == self.pages.len() => {
+                let document = ExtractedDocument { title, pages: std::mem::take(&mut self.pages) };
+                self.outcome = Some(Ok(Answer { document, mute, is_scan }));
+            }
+            Said::Painted { png } => {
+                self.painted = Some(STANDARD.decode(png).map_err(|_| PROTOCOL)?);
+                self.outcome = Some(Err(ExtractError::new(Reason::NeedsOcr, Detail::Pictures)));
             }
             Said::Failed(error) => self.outcome = Some(Err(error)),
             _ => return Err(PROTOCOL),
         }
         Ok(None)
-    }
-
-    /// How it ended, if the child said so.
-    pub fn outcome(self) -> Option<Result<ExtractedDocument, ExtractError>> {
-        self.outcome
     }
 }
 
@@ -105,7 +143,7 @@ mod tests {
     use domain::documents::pages::{Block, BlockKind};
 
     fn page(start: usize, end: usize) -> Page {
-        Page { number: 1, text: "héllo".into(), blocks: vec![Block { kind: BlockKind::Paragraph, start, end }] }
+        Page { text: "héllo".into(), blocks: vec![Block::new(BlockKind::Paragraph, start, end)], ..Page::empty(1) }
     }
 
     fn hear(listener: &mut Listener, said: &Said) -> Result<Option<(u32, u32)>, ExtractError> {
@@ -119,23 +157,27 @@ mod tests {
         let mut listener = Listener::default();
         assert_eq!(hear(&mut listener, &Said::Progress { done: 0, total: 1 }), Ok(Some((0, 1))));
         assert_eq!(hear(&mut listener, &Said::Page(page(0, 5))), Ok(None));
-        assert_eq!(hear(&mut listener, &Said::Done { title: None, pages: 1 }), Ok(None));
-        assert_eq!(listener.outcome().unwrap().unwrap().pages, [page(0, 5)]);
+        assert_eq!(hear(&mut listener, &Said::Done { title: None, pages: 1, mute: vec![], is_scan: false }), Ok(None));
+        assert_eq!(listener.outcome.unwrap().unwrap().document.pages, [page(0, 5)]);
     }
 
     #[test]
     fn nothing_that_is_not_in_the_protocol_is_believed() {
         let limits = Limits::default();
-        for line in
-            [&b"garbage"[..], b"{}", b"", br#"{"progress":{"done":2,"total":1}}"#, br#"{"done":{"title":null,"pages":1}}"#]
-        {
+        for line in [
+            &b"garbage"[..],
+            b"{}",
+            b"",
+            br#"{"progress":{"done":2,"total":1}}"#,
+            br#"{"done":{"title":null,"pages":1,"mute":[],"is_scan":false}}"#,
+        ] {
             assert_eq!(Listener::default().hear(line, &limits).unwrap_err().detail, Detail::Protocol);
         }
         for (start, end) in [(0, 6), (3, 2), (2, 2)] {
             assert!(hear(&mut Listener::default(), &Said::Page(page(start, end))).is_err());
         }
         let mut ended = Listener::default();
-        hear(&mut ended, &Said::Done { title: None, pages: 0 }).unwrap();
+        hear(&mut ended, &Said::Done { title: None, pages: 0, mute: vec![], is_scan: false }).unwrap();
         assert!(hear(&mut ended, &Said::Page(page(0, 1))).is_err());
     }
 

@@ -3,21 +3,27 @@
 //! The parser (`unpdf`) reads letters, reading order and tables; the rooms here say what is a heading, turn tables into
 //! rows, and take running headers and footers away.
 
+mod captions;
 mod furniture;
 mod headings;
+mod hidden;
+mod lines;
 mod numbering;
+pub(crate) mod second;
 mod tables;
 
 use std::ops::ControlFlow;
 
-use domain::documents::pages::{ExtractedDocument, Reason};
+use domain::documents::pages::{ExtractedDocument, Page, Reason, TextSource};
 use unpdf::{ErrorMode, PageSelection, PageStreamOptions, ParseEvent, PdfParser};
 
+use crate::Read;
 use crate::draft::{Draft, Tally, first_heading, page};
 use crate::error::{Detail, ExtractError};
 use crate::limits::Limits;
-use crate::mend::{LineEnds, mend, mend_line};
+use crate::mend::{LineEnds, mend, mend_title};
 use headings::Headings;
+use lines::Typeset;
 
 /// Below so many characters a page, on average, a document has practically no text.
 const CHARACTERS_A_PAGE_MIN: usize = 20;
@@ -29,14 +35,28 @@ const OUTLINE_FILLS_MIN: u32 = 200;
 /// A page while its document is still being read.
 struct PageDraft {
     number: u32,
+    /// In points; 0 where places are not known.
+    height: i32,
+    /// Whether it shows something which is no text to us.
+    is_picture: bool,
     drafts: Vec<Draft>,
 }
 
-pub(crate) fn extract(
-    bytes: &[u8],
-    limits: &Limits,
-    progress: &mut dyn FnMut(u32, u32),
-) -> Result<ExtractedDocument, ExtractError> {
+impl PageDraft {
+    /// A page of which only the order of the blocks is known.
+    fn of(number: u32, drafts: Vec<Draft>) -> Self {
+        Self { number, height: 0, is_picture: false, drafts }
+    }
+}
+
+/// Takes running headers and footers from pages, each with its number.
+pub(crate) fn without_furniture(pages: Vec<(u32, Vec<Draft>)>) -> Vec<(u32, Vec<Draft>)> {
+    let mut pages: Vec<PageDraft> = pages.into_iter().map(|(number, drafts)| PageDraft::of(number, drafts)).collect();
+    furniture::remove(&mut pages);
+    pages.into_iter().map(|page| (page.number, page.drafts)).collect()
+}
+
+pub(crate) fn extract(bytes: &[u8], limits: &Limits, progress: &mut dyn FnMut(u32, u32)) -> Result<Read, ExtractError> {
     let parser = PdfParser::from_bytes(bytes).map_err(|error| refused(&error))?;
     let total = parser.page_count();
     if total == 0 {
@@ -46,7 +66,7 @@ pub(crate) fn extract(
         return Err(ExtractError::new(Reason::TooManyPages, Detail::Pages));
     }
     progress(0, total);
-    let mut reading = Reading::default();
+    let mut reading = Reading { typeset: Typeset::open(bytes), ..Reading::default() };
     let mut over = None;
     let parsed = parser.for_each_page(options(), |event| {
         let taken = reading.take(event, limits);
@@ -94,6 +114,7 @@ fn refused(error: &unpdf::Error) -> ExtractError {
 #[derive(Default)]
 struct Reading {
     title: Option<String>,
+    typeset: Option<Typeset>,
     headings: Headings,
     pages: Vec<PageDraft>,
     tally: Tally,
@@ -101,29 +122,39 @@ struct Reading {
     pages_failed: usize,
     pages_scanned: usize,
     is_damaged: bool,
+    /// Pages that paint letters of which there is no text.
+    mute: Vec<u32>,
 }
 
 impl Reading {
     fn take(&mut self, event: ParseEvent, limits: &Limits) -> Result<(), ExtractError> {
         match event {
             ParseEvent::DocumentStart { metadata, outline, .. } => {
-                self.title = metadata.title.as_deref().map(mend_line).filter(|title| is_title(title));
+                self.title = metadata.title.as_deref().map(mend_title).filter(|title| is_title(title));
                 self.headings = Headings::of(outline.as_ref());
             }
             ParseEvent::PageParsed(page) => {
                 let drafts = self.blocks(&page);
+                let (mut lines, height) = self.typeset.as_ref().map(|set| set.lines(page.number)).unwrap_or_default();
+                let drafts = lines::place(drafts, &mut lines);
                 self.tally.add(&drafts, limits)?;
                 let characters = drafts.iter().map(|draft| draft.text.chars().count()).sum::<usize>();
                 self.characters += characters;
+                let mut is_picture = false;
                 if characters < CHARACTERS_A_PAGE_MIN {
                     self.pages_failed += usize::from(page.undecodable_content_streams > 0);
-                    self.pages_scanned += usize::from(is_picture(&page, characters));
+                    is_picture = self::is_picture(&page, characters);
+                    self.pages_scanned += usize::from(is_picture);
                 }
-                self.pages.push(PageDraft { number: page.number, drafts });
+                if characters == 0 && page.text_op_count > 0 && !page.ocr_text_suppressed {
+                    self.mute.push(page.number);
+                }
+                self.pages.push(PageDraft { number: page.number, height, is_picture, drafts });
             }
             ParseEvent::PageFailed { page, .. } => {
                 self.pages_failed += 1;
-                self.pages.push(PageDraft { number: page, drafts: Vec::new() });
+                self.mute.push(page);
+                self.pages.push(PageDraft { number: page, height: 0, is_picture: false, drafts: Vec::new() });
             }
             ParseEvent::DocumentEnd { quality } => {
                 self.is_damaged = quality.pages_incomplete || quality.xref_reconstructed || quality.skipped_object_count > 0;
@@ -151,24 +182,26 @@ impl Reading {
         drafts
     }
 
-    fn finish(mut self) -> Result<ExtractedDocument, ExtractError> {
+    fn finish(mut self) -> Result<Read, ExtractError> {
+        let mut is_scan = false;
         if self.characters < CHARACTERS_A_PAGE_MIN * self.pages.len() {
-            if self.pages_scanned * 2 >= self.pages.len() {
-                return Err(ExtractError::new(Reason::NeedsOcr, Detail::Pictures));
-            }
-            if self.characters == 0 && (self.is_damaged || self.pages_failed > 0) {
+            is_scan = self.pages_scanned * 2 >= self.pages.len();
+            if !is_scan && self.characters == 0 && (self.is_damaged || self.pages_failed > 0) {
                 return Err(ExtractError::new(Reason::Malformed, Detail::NoPages));
             }
-            if self.characters == 0 {
+            if !is_scan && self.characters == 0 {
                 return Err(ExtractError::new(Reason::Empty, Detail::NoText));
             }
         }
+        furniture::remove(&mut self.pages);
+        captions::mark(&mut self.pages);
+        headings::settle(&mut self.pages, &self.headings);
         numbering::part(&mut self.pages);
         numbering::settle(&mut self.pages);
-        furniture::remove(&mut self.pages);
         let title = self.title.or_else(|| first_heading(self.pages.iter().flat_map(|page| &page.drafts)));
-        let pages = self.pages.iter().map(|read| page(read.number, &read.drafts)).collect();
-        Ok(ExtractedDocument { title, pages })
+        let source = |read: &PageDraft| if read.is_picture { TextSource::Image } else { TextSource::File };
+        let pages = self.pages.iter().map(|read| Page { source: source(read), ..page(read.number, &read.drafts) }).collect();
+        Ok(Read { document: ExtractedDocument { title, pages }, mute: self.mute, is_scan })
     }
 }
 

@@ -37,7 +37,9 @@ pub(super) fn part(pages: &mut [PageDraft]) {
                 page.drafts.push(draft);
                 continue;
             };
-            page.drafts.extend(parted(&draft.text).into_iter().map(|text| Draft::heading(level, text)));
+            let look = draft.look;
+            let heading = |text| Draft { look, ..Draft::heading(level, text) };
+            page.drafts.extend(parted(&draft.text).into_iter().map(heading));
         }
     }
 }
@@ -118,7 +120,7 @@ mod tests {
     fn levels_follow_the_numbers_below_the_title() {
         let texts = ["Asthma", "1 Scope", "1.1 Aims", "2 Care", "Annex"];
         let drafts = texts.map(|text| Draft::heading(1, text)).to_vec();
-        let mut pages = [PageDraft { number: 1, drafts }];
+        let mut pages = [PageDraft::of(1, drafts)];
         settle(&mut pages);
         let levels: Vec<_> = pages[0].drafts.iter().map(|draft| draft.kind).collect();
         assert_eq!(levels, [1, 2, 3, 2, 1].map(|level| BlockKind::Heading { level }));

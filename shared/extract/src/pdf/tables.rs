@@ -3,7 +3,7 @@
 use unpdf::{Table, TableCell, TableRow};
 
 use crate::draft::{Draft, table_rows};
-use crate::mend::{LineEnds, mend, mend_line};
+use crate::mend::{LineEnds, mend, mend_cell};
 
 /// The rows of a table, each cell in its column. A merged cell's text stands in the first of its places.
 pub(super) fn rows(table: &Table) -> Vec<Draft> {
@@ -26,7 +26,7 @@ pub(super) fn rows(table: &Table) -> Vec<Draft> {
 }
 
 fn text(cell: &TableCell) -> String {
-    mend_line(&cell.content.iter().map(unpdf::Paragraph::plain_text).collect::<Vec<_>>().join("\n"))
+    mend_cell(&cell.content.iter().map(unpdf::Paragraph::plain_text).collect::<Vec<_>>().join("\n"))
 }
 
 #[cfg(test)]
