@@ -405,7 +405,9 @@ fn every_role_uses_the_key_through_its_own_services_only() {
     for (function, _) in functions() {
         for statement in allowed_to(function) {
             if many(&statement["Action"]).iter().any(|a| a.as_str().is_some_and(|a| a.starts_with("kms:"))) {
-                assert!(statement["Condition"]["StringEquals"]["kms:ViaService"].is_array(), "{function}: {statement}");
+                let services = many(&statement["Condition"]["StringEquals"]["kms:ViaService"]);
+                let are_named = services.iter().all(|service| service["Fn::Sub"].as_str().is_some_and(|s| !s.contains('*')));
+                assert!(are_named && !services.is_empty(), "{function}: {statement}");
                 assert_eq!(statement["Resource"], data_key(), "{function}");
             }
         }

@@ -280,7 +280,7 @@ mod tests {
     #[test]
     fn a_line_that_is_no_document_is_told_without_its_content() {
         for (line, reason) in [
-            (&b"{\"id\": 1, \"text\": \"a\xff\"}"[..], "not UTF-8 at byte 20"),
+            (&b"{\"id\": 1, \"text\": \"a\xff\"}"[..], "not UTF-8 at byte 21"),
             (b"{\"id\": 1, \"text\"", "no JSON at column 16"),
             (b"[1]", "no JSON object"),
             (b"{\"id\": 1}", "no \"text\" that is a string"),

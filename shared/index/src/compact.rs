@@ -187,7 +187,13 @@ fn moved(
         left.push(key.to_owned());
     }
     match after {
-        After::Retire => next.retired = left,
+        After::Retire => {
+            // A deletion that was cut off before it got here: what holds its text does not wait for readers.
+            let to_erase = manifest.to_erase();
+            let (erased, retired) = left.into_iter().partition(|source| to_erase.contains(source));
+            next.retired = retired;
+            next.doomed.extend::<Vec<String>>(erased);
+        }
         After::Erase => {
             next.doomed.append(&mut next.retired);
             next.doomed.append(&mut left);

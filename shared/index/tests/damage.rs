@@ -40,7 +40,7 @@ async fn every_flipped_byte_costs_one_document_and_it_is_named() {
     let places = places(&tenant.objects);
     let mut keys: Vec<&String> = places.iter().map(|(_, key, _)| key).collect();
     keys.dedup();
-    assert!(keys.iter().any(|key| key.ends_with(".pack")) && keys.iter().any(|key| key.ends_with(".seg")), "{keys:?}");
+    assert!(keys.iter().any(|key| key.contains("/packs/")) && keys.iter().any(|key| key.contains("/doc_")), "{keys:?}");
     for key in keys {
         let length = tenant.objects.peek(key).expect("an object").0.len();
         for at in 0..length {
@@ -77,7 +77,7 @@ async fn a_cut_off_object_costs_the_documents_that_it_no_longer_holds_whole() {
 #[tokio::test]
 async fn a_lost_object_costs_its_documents_and_a_new_upload_brings_one_back() {
     let tenant = filled().await;
-    let (_, pack, _) = places(&tenant.objects).into_iter().find(|(_, key, _)| key.ends_with(".pack")).expect("a pack");
+    let (_, pack, _) = places(&tenant.objects).into_iter().find(|(_, key, _)| key.contains("/packs/")).expect("a pack");
     tenant.objects.take_away(&pack);
     let found = tenant.everything().await;
     assert_eq!((found.unreadable.len(), found.passages.len()), (PACKED, DOCUMENTS - PACKED));
@@ -95,7 +95,7 @@ async fn a_lost_object_costs_its_documents_and_a_new_upload_brings_one_back() {
 #[tokio::test]
 async fn damage_survives_a_merge_as_damage_and_never_as_something_else() {
     let tenant = filled().await;
-    let (hurt, pack, range) = places(&tenant.objects).into_iter().find(|(_, key, _)| key.ends_with(".pack")).expect("a pack");
+    let (hurt, pack, range) = places(&tenant.objects).into_iter().find(|(_, key, _)| key.contains("/packs/")).expect("a pack");
     tenant.objects.damage(&pack, |bytes| bytes[range.start + 40] ^= 1);
     let packed = |number: &usize| document_id("main", *number) != hurt;
     let other = (0..PACKED).find(packed).expect("another document of the pack");

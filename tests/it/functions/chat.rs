@@ -193,7 +193,7 @@ async fn odd_questions_get_an_honest_answer_and_never_a_500() {
         assert!(body["refusal"]["message"].as_str().is_none_or(|m| m.len() > 20), "{body}");
         body["refusal"]["reason"].as_str().unwrap_or("answered").to_owned()
     };
-    assert_eq!(reason("What about the other one?").await, "no_terms");
+    assert_eq!(reason("What is it about?").await, "no_terms");
     assert_eq!(reason("?").await, "no_terms");
     assert_eq!(reason("🩺🩺🩺").await, "no_terms");
     assert_eq!(reason("17 42 2026 3.14").await, "no_support");

@@ -54,7 +54,7 @@ fn unknown_routes_and_wrong_methods_are_a_404_with_a_problem() {
         ("GET", "/chat"),
         ("PUT", "/documents"),
         ("POST", "/documents/x"),
-        ("PATCH", "/documents/x"),
+        ("PATCH", "/documents"),
         ("GET", "/documents/x/y"),
     ];
     for (method, path) in cases {

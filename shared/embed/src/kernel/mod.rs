@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn the_largest_numbers_do_not_overflow() {
         for (weight, value) in [(255, 127), (255, -128), (1, -128), (1, 127)] {
-            check(&[[[weight; LINE * DEPTH]; 4]; 384], &[[value; DEPTH]; 384 * 6], 6);
+            check(&vec![[[weight; LINE * DEPTH]; 4]; 384], &vec![[value; DEPTH]; 384 * 6], 6);
         }
     }
 
