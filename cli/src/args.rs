@@ -151,6 +151,9 @@ Offsets are Unicode code points. A line that is no document is reported with its
     /// Measure quality on labelled data; needs no stack
     #[command(subcommand)]
     Eval(crate::commands::eval::Eval),
+    /// The sealed audit trail: download it, check it, prove an event; checking needs no stack
+    #[command(subcommand)]
+    Audit(crate::commands::audit::Audit),
     /// Which engine searches a tenant; for operators with AWS credentials
     #[command(subcommand)]
     Index(crate::commands::index::Index),

@@ -232,6 +232,12 @@ fn every_queue_and_topic_is_encrypted_with_our_key_and_what_fails_is_parked() {
             parking.insert(target.strip_suffix(".Arn").expect("an ARN"));
         }
     }
+    // A stream's consumer names its queue itself.
+    for (_, function) in functions() {
+        let sources = function["Events"].as_object().expect("events").values();
+        let parked_in = sources.filter_map(|s| s["Properties"]["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"].as_str());
+        parking.extend(parked_in.map(|target| target.strip_suffix(".Arn").expect("an ARN")));
+    }
     for (id, queue) in &queues {
         assert!(queue.get("RedrivePolicy").is_some() || parking.contains(id), "{id} neither parks nor is parked into");
     }
@@ -252,7 +258,8 @@ fn every_queue_and_topic_is_encrypted_with_our_key_and_what_fails_is_parked() {
 
 #[test]
 fn every_key_rotates() {
-    for (id, key) in resources("AWS::KMS::Key") {
+    // A key that signs cannot rotate: what it has signed is checked with its one public half.
+    for (id, key) in resources("AWS::KMS::Key").into_iter().filter(|(_, key)| key["KeyUsage"] != "SIGN_VERIFY") {
         assert_eq!((&key["EnableKeyRotation"], &key["PendingWindowInDays"]), (&json!(true), &json!(30)), "{id}");
     }
 }
@@ -302,8 +309,55 @@ fn every_log_group_has_a_retention_and_our_key() {
 #[test]
 fn the_audit_table_can_be_appended_to_and_nothing_else_by_any_role() {
     for (function, _) in functions() {
-        assert_eq!(actions_on(function, "AuditTable"), set(&["dynamodb:PutItem"]), "{function}");
+        let expected: &[&str] = match function {
+            // Of the stream, not of the table.
+            "AuditSeal" => &["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"],
+            _ => &["dynamodb:PutItem"],
+        };
+        assert_eq!(actions_on(function, "AuditTable"), set(expected), "{function}");
     }
+}
+
+#[test]
+fn the_sealed_trail_can_be_added_to_by_one_role_and_changed_or_removed_by_nobody() {
+    let bucket = &resource("ArchiveBucket")["Properties"];
+    let lock = json!({ "ObjectLockEnabled": "Enabled", "Rule": { "DefaultRetention": { "Mode": "COMPLIANCE", "Days": { "Ref": "AuditRetentionDays" } } } });
+    assert_eq!((&bucket["ObjectLockEnabled"], &bucket["ObjectLockConfiguration"]), (&json!(true), &lock));
+    assert_eq!(TEMPLATE["Parameters"]["AuditRetentionDays"]["Default"], 2_192);
+    let policy = &resource("ArchiveBucketPolicy")["Properties"]["PolicyDocument"]["Statement"];
+    let denied = |sid: &str| many(policy).into_iter().find(|s| s["Sid"] == sid).unwrap_or_else(|| panic!("no {sid}"));
+    let everything = json!({ "Fn::Sub": "arn:${AWS::Partition}:s3:::${ArchiveBucket}/*" });
+    for sid in ["NothingIsRemoved", "NothingIsOverwritten", "NoWeakerLock", "NoShorterLock"] {
+        let statement = denied(sid);
+        assert_eq!((&statement["Effect"], &statement["Principal"], &statement["Resource"]), (&json!("Deny"), &json!("*"), &everything));
+    }
+    assert_eq!(denied("NothingIsRemoved")["Action"], json!(["s3:DeleteObject", "s3:DeleteObjectVersion"]));
+    assert_eq!(denied("NothingIsRemoved").get("Condition"), None);
+    assert_eq!(denied("NothingIsOverwritten")["Condition"]["Null"]["s3:if-none-match"], json!({ "Fn::If": ["Aws", "true", "false"] }));
+    for (function, _) in functions() {
+        let expected: &[&str] = if function == "AuditSeal" { &["s3:GetObject", "s3:ListBucket", "s3:PutObject"] } else { &[] };
+        assert_eq!(actions_on(function, "ArchiveBucket"), set(expected), "{function}");
+        let signs = actions_on(function, "SealKey").contains("kms:Sign");
+        assert_eq!(signs, function == "AuditSeal", "{function}");
+    }
+}
+
+#[test]
+fn a_streams_consumer_takes_what_failed_again_in_part_and_parks_what_it_gives_up() {
+    let mut sources = 0;
+    for (name, function) in functions() {
+        for event in function["Events"].as_object().expect("events").values().filter(|event| event["Type"] == "DynamoDB") {
+            let source = &event["Properties"];
+            assert_eq!(source["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]), "{name}");
+            assert_eq!(source["BisectBatchOnFunctionError"], true, "{name}");
+            assert!(source["MaximumRetryAttempts"].is_u64(), "{name} tries for ever");
+            let target = source["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"].as_str().expect("a queue");
+            let queue = target.strip_suffix(".Arn").expect("an ARN");
+            assert_eq!(actions_on(name, queue), set(&["sqs:SendMessage"]), "{name} may not park");
+            sources += 1;
+        }
+    }
+    assert!(sources >= 1);
 }
 
 #[test]
@@ -371,6 +425,7 @@ fn i9_no_statement_allows_all_actions_or_all_resources_but_for_named_exceptions(
         ("DataKey Events", "in a key policy `*` is this key; the queue's own policy names the rule"),
         ("DataKey Logs", "in a key policy `*` is this key; the log groups are named in the condition"),
         ("DataKey Vectors", "in a key policy `*` is this key; service, account and vector buckets are named"),
+        ("SealKey Account", "the account's root hands the key out by IAM policies, as KMS asks; in a key policy `*` is this key"),
     ];
     let mut used = BTreeSet::new();
     for (place, statement) in statements() {
@@ -404,7 +459,9 @@ fn i9_no_statement_allows_all_actions_or_all_resources_but_for_named_exceptions(
 fn every_role_uses_the_key_through_its_own_services_only() {
     for (function, _) in functions() {
         for statement in allowed_to(function) {
-            if many(&statement["Action"]).iter().any(|a| a.as_str().is_some_and(|a| a.starts_with("kms:"))) {
+            if statement["Resource"] == attribute("SealKey", "Arn") {
+                assert_eq!((function, &statement["Action"]), ("AuditSeal", &json!(["kms:Sign", "kms:GetPublicKey"])));
+            } else if many(&statement["Action"]).iter().any(|a| a.as_str().is_some_and(|a| a.starts_with("kms:"))) {
                 let services = many(&statement["Condition"]["StringEquals"]["kms:ViaService"]);
                 let are_named = services.iter().all(|service| service["Fn::Sub"].as_str().is_some_and(|s| !s.contains('*')));
                 assert!(are_named && !services.is_empty(), "{function}: {statement}");
@@ -449,6 +506,7 @@ fn what_the_local_emulator_does_not_prove_is_exactly_this_list() {
         "Resources.ApiLogRole",
         // The emulator's log groups take no key.
         "Resources.ApiLogGroup.Properties.KmsKeyId",
+        "Resources.AuditSealLogGroup.Properties.KmsKeyId",
         "Resources.ChatLogGroup.Properties.KmsKeyId",
         "Resources.DocumentsLogGroup.Properties.KmsKeyId",
         "Resources.IndexerLogGroup.Properties.KmsKeyId",
@@ -457,7 +515,11 @@ fn what_the_local_emulator_does_not_prove_is_exactly_this_list() {
         "Resources.ConversationsTable.Properties.DeletionProtectionEnabled",
         "Resources.DocumentsTable.Properties.DeletionProtectionEnabled",
         "Resources.LedgerTable.Properties.DeletionProtectionEnabled",
+        // The emulator does not know whether a write is conditional.
+        "Resources.ArchiveBucketPolicy.Properties.PolicyDocument.Statement.Condition.Null.s3:if-none-match",
         // The emulator speaks plain HTTP.
+        "Resources.ArchiveBucketPolicy.Properties.PolicyDocument.Statement.Condition.Bool.aws:SecureTransport",
+        "Resources.AuditSealFailureQueuePolicy.Properties.PolicyDocument.Statement.Condition.Bool.aws:SecureTransport",
         "Resources.DocumentsBucketPolicy.Properties.PolicyDocument.Statement.Condition.Bool.aws:SecureTransport",
         "Resources.IndexBucketPolicy.Properties.PolicyDocument.Statement.Condition.Bool.aws:SecureTransport",
         "Resources.IndexerDeadLetterQueuePolicy.Properties.PolicyDocument.Statement.Condition.Bool.aws:SecureTransport",

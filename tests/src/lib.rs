@@ -3,3 +3,5 @@
 
 pub mod runtime_api;
 pub mod schedules;
+pub mod sealing;
+pub mod tampering;

@@ -3,9 +3,11 @@
 mod objects;
 mod outage;
 mod registry;
+mod signer;
 mod simple;
 
 pub use objects::MemoryObjects;
 pub use outage::{Outage, wait};
 pub use registry::MemoryRegistry;
+pub use signer::MemoryKey;
 pub use simple::{CountingIds, FixedExtractor, MemoryAuditLog, WordEmbedder, context, document_of_paragraphs, fixed_now};

@@ -1,10 +1,12 @@
 //! Events of `events/` through the functions' handlers, with fakes behind them.
 
 mod access;
+mod audit_seal;
 mod chat;
 mod documents;
 mod indexer;
 mod schedules;
+mod tampering;
 mod upkeep;
 
 use crate::repository;
