@@ -205,8 +205,8 @@ struct PriceEntry {
 
 impl ModelEntry {
     fn read(self) -> Result<Model, &'static str> {
-        let named = (1..=128).contains(&self.id.len())
-            && self.id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:".contains(&b));
+        let named =
+            (1..=128).contains(&self.id.len()) && self.id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:".contains(&b));
         let mut prices = self.prices.iter().map(PriceEntry::read).collect::<Result<Vec<_>, _>>()?;
         prices.sort_by_key(|price| price.from);
         let checks = [

@@ -3,9 +3,9 @@
 
 use super::catalogue::day_of;
 use super::store::{DayBooks, Held, Hold, Lapse, LedgerStore, Payer, Threshold};
-use super::{Attempt, AttemptOutcome, Grade, LedgerRow, MicroDollars, Model, Price};
+use super::{Attempt, AttemptOutcome, LedgerRow, MicroDollars, Model, Price};
 use crate::alert::{Alert, AlertSink, Severity};
-use crate::audit::{AuditEvent, AuditLog, AuditValue, Entity, EventType, Outcome};
+use crate::audit::{AuditEvent, AuditLog, AuditValue, Entity, EventType, Label, Outcome};
 use crate::context::Context;
 use crate::fault::{Fault, PortError};
 use crate::ids::IdSource;
@@ -235,8 +235,7 @@ impl Ledger {
     async fn lapse(&self, books: &DayBooks, now: Timestamp) -> Result<bool, PortError> {
         let mut released = false;
         for hold in books.holds.iter().filter(|hold| hold.expires <= now) {
-            let attempt =
-                Attempt { outcome: AttemptOutcome::Lapsed, usage: None, latency_ms: 0, sent: None, ended: now };
+            let attempt = Attempt { outcome: AttemptOutcome::Lapsed, usage: None, latency_ms: 0, sent: None, ended: now };
             let row = row(hold, &attempt, MicroDollars::ZERO);
             let lapse = self.store.lapse(hold, &row, self.caps.lapse_allowance()).await?;
             released |= matches!(lapse, Lapse::Released | Lapse::Gone);
@@ -260,7 +259,7 @@ impl Ledger {
                 continue;
             }
             if self.store.claim_announcement(day, threshold, now).await? {
-                self.audit.append(&self.event(context, threshold, books)).await?;
+                self.audit.append(&self.event(context, threshold, books)?).await?;
                 self.alerts.publish(&self.alert(threshold, day, books, now)).await?;
                 self.store.announced(day, threshold).await?;
             }
@@ -277,14 +276,16 @@ impl Ledger {
         ])
     }
 
-    fn event(&self, context: &Context, threshold: Threshold, books: &DayBooks) -> AuditEvent {
+    fn event(&self, context: &Context, threshold: Threshold, books: &DayBooks) -> Result<AuditEvent, PortError> {
         let event_type = match threshold {
             Threshold::Cheaper => EventType::BudgetThreshold,
             Threshold::Stop => EventType::BudgetStop,
         };
-        let entity = Entity::Budget(context.tenant.clone());
+        let label = Label::parse("budget:deployment/day");
+        let label = label.map_err(|_| PortError::Unexpected { operation: "tell of a threshold", code: "label".into() })?;
+        let entity = Entity::Limit(label);
         let event = AuditEvent::new(self.ids.as_ref(), context, event_type, entity, Outcome::Success);
-        self.figures(books).into_iter().fold(event, |event, (name, value)| event.with(name, value))
+        Ok(self.figures(books).into_iter().fold(event, |event, (name, value)| event.with(name, value)))
     }
 
     fn alert(&self, threshold: Threshold, day: jiff::civil::Date, books: &DayBooks, now: Timestamp) -> Alert {

@@ -18,5 +18,5 @@ pub use attempt::{Attempt, AttemptOutcome, LedgerRow, Sent};
 pub use catalogue::{Catalogue, Grade, Model, ParseCatalogueError, Provider, ThinkingLevel};
 pub use ledger::{Cap, Caps, Ledger, Reservation, ReserveBudgetError, Settled};
 pub use money::{MicroDollars, ParseMoneyError};
-pub use store::{DayBooks, Held, Hold, Lapse, LedgerStore, ModelSpending, Payer, Pseudonym, Threshold};
+pub use store::{ANNOUNCEMENT_CLAIM_SECONDS, DayBooks, Held, Hold, Lapse, LedgerStore, ModelSpending, Payer, Spender, Threshold};
 pub use usage::{Price, TokenUsage, prompt_tokens_at_most};

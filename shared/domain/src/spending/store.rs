@@ -6,6 +6,7 @@ use super::{Grade, LedgerRow, MicroDollars, Provider};
 use crate::context::{Context, Department};
 use crate::fault::PortError;
 use crate::ids::{RequestId, SubjectId, TenantId};
+use crate::text::hexadecimal;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -13,27 +14,23 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fmt::Write as _;
 use ulid::Ulid;
 
 /// A person as money knows them: not who it is, but always the same. The audit trail knows the person of a request id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
-pub struct Pseudonym(String);
+pub struct Spender(String);
 
-impl Pseudonym {
-    /// The pseudonym of a subject: 64 bits of a hash, so that a day's row stays small. Two of 10,000 people share one with a
+impl Spender {
+    /// What stands for a subject: 64 bits of a hash, so that a day's row stays small. Two of 10,000 people share one with a
     /// chance of 3 in a million million, and would share a cap.
     pub fn of(tenant: &TenantId, subject: &SubjectId) -> Self {
         let mut hasher = Sha256::new();
-        for part in ["clinchat pseudonym", tenant.as_str(), subject.as_str()] {
+        for part in ["clinchat spender", tenant.as_str(), subject.as_str()] {
             hasher.update(part);
             hasher.update([0]);
         }
-        Self(hasher.finalize()[..8].iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        }))
+        Self(hexadecimal(&hasher.finalize()[..8]))
     }
 
     /// Reads a stored one.
@@ -47,7 +44,7 @@ impl Pseudonym {
     }
 }
 
-impl fmt::Display for Pseudonym {
+impl fmt::Display for Spender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -61,7 +58,7 @@ pub struct Payer {
     /// The department, if the person is in one.
     pub department: Option<Department>,
     /// The person.
-    pub person: Pseudonym,
+    pub person: Spender,
 }
 
 impl Payer {
@@ -70,7 +67,7 @@ impl Payer {
         Self {
             tenant: context.tenant.clone(),
             department: context.actor.department.clone(),
-            person: Pseudonym::of(&context.tenant, &context.actor.subject),
+            person: Spender::of(&context.tenant, &context.actor.subject),
         }
     }
 }
@@ -141,7 +138,7 @@ pub struct DayBooks {
     /// Spent and reserved by department.
     pub departments: BTreeMap<(TenantId, Department), MicroDollars>,
     /// Spent and reserved by person.
-    pub people: BTreeMap<(TenantId, Pseudonym), MicroDollars>,
+    pub people: BTreeMap<(TenantId, Spender), MicroDollars>,
     /// Settled by model.
     pub models: BTreeMap<String, ModelSpending>,
     /// Settled by hour of the day, UTC, of the end of the call (of the last hour for one that ends on the next day).
@@ -158,9 +155,10 @@ impl DayBooks {
         let full = |booked: MicroDollars, cap: MicroDollars| booked.plus(hold.amount) > cap;
         let payer = &hold.payer;
         let person = self.people.get(&(payer.tenant.clone(), payer.person.clone())).copied().unwrap_or_default();
-        let department = payer.department.as_ref().map(|department| {
-            self.departments.get(&(payer.tenant.clone(), department.clone())).copied().unwrap_or_default()
-        });
+        let department = payer
+            .department
+            .as_ref()
+            .map(|department| self.departments.get(&(payer.tenant.clone(), department.clone())).copied().unwrap_or_default());
         if full(self.booked, caps.deployment) {
             Some(Cap::Deployment)
         } else if department.is_some_and(|booked| full(booked, caps.department)) {
