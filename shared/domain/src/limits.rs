@@ -82,7 +82,7 @@ impl Rule {
         let waits = self.0.iter().filter_map(|window| {
             let oldest = admitted.get(window.most as usize - 1)?;
             let left = oldest - window.edge(now);
-            (left > 0).then(|| u32::try_from((left as u64).div_ceil(1_000)).unwrap_or(u32::MAX))
+            (left > 0).then(|| u32::try_from(left.cast_unsigned().div_ceil(1_000)).unwrap_or(u32::MAX))
         });
         waits.max().map_or(Ok(()), Err)
     }
