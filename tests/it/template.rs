@@ -235,7 +235,8 @@ fn every_queue_and_topic_is_encrypted_with_our_key_and_what_fails_is_parked() {
     // A stream's consumer names its queue itself.
     for (_, function) in functions() {
         let sources = function["Events"].as_object().expect("events").values();
-        let parked_in = sources.filter_map(|s| s["Properties"]["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"].as_str());
+        let parked_in =
+            sources.filter_map(|s| s["Properties"]["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"].as_str());
         parking.extend(parked_in.map(|target| target.strip_suffix(".Arn").expect("an ARN")));
     }
     for (id, queue) in &queues {
@@ -311,7 +312,9 @@ fn the_audit_table_can_be_appended_to_and_nothing_else_by_any_role() {
     for (function, _) in functions() {
         let expected: &[&str] = match function {
             // Of the stream, not of the table.
-            "AuditSeal" => &["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"],
+            "AuditSeal" => {
+                &["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"]
+            }
             _ => &["dynamodb:PutItem"],
         };
         assert_eq!(actions_on(function, "AuditTable"), set(expected), "{function}");
@@ -329,11 +332,17 @@ fn the_sealed_trail_can_be_added_to_by_one_role_and_changed_or_removed_by_nobody
     let everything = json!({ "Fn::Sub": "arn:${AWS::Partition}:s3:::${ArchiveBucket}/*" });
     for sid in ["NothingIsRemoved", "NothingIsOverwritten", "NoWeakerLock", "NoShorterLock"] {
         let statement = denied(sid);
-        assert_eq!((&statement["Effect"], &statement["Principal"], &statement["Resource"]), (&json!("Deny"), &json!("*"), &everything));
+        assert_eq!(
+            (&statement["Effect"], &statement["Principal"], &statement["Resource"]),
+            (&json!("Deny"), &json!("*"), &everything)
+        );
     }
     assert_eq!(denied("NothingIsRemoved")["Action"], json!(["s3:DeleteObject", "s3:DeleteObjectVersion"]));
     assert_eq!(denied("NothingIsRemoved").get("Condition"), None);
-    assert_eq!(denied("NothingIsOverwritten")["Condition"]["Null"]["s3:if-none-match"], json!({ "Fn::If": ["Aws", "true", "false"] }));
+    assert_eq!(
+        denied("NothingIsOverwritten")["Condition"]["Null"]["s3:if-none-match"],
+        json!({ "Fn::If": ["Aws", "true", "false"] })
+    );
     for (function, _) in functions() {
         let expected: &[&str] = if function == "AuditSeal" { &["s3:GetObject", "s3:ListBucket", "s3:PutObject"] } else { &[] };
         assert_eq!(actions_on(function, "ArchiveBucket"), set(expected), "{function}");

@@ -53,7 +53,7 @@ pub fn run(arguments: &Arguments, config: &Config, screen: &mut Screen) -> Resul
         Command::Ask(ask) => ask::run(ask, &client()?, screen),
         Command::Extract(extract) => extract::run(extract, screen),
         Command::Eval(eval) => eval::run(eval, config, screen),
-        Command::Audit(audit) => audit::run(audit, &found, screen),
+        Command::Audit(audit) => audit::run(audit, found, screen),
         Command::Index(index) => index::run(index, &found()?, screen),
         Command::Deid(options) => deid::run(options, config, screen),
         Command::Login { username } => login::sign_in(username.as_deref(), &client()?, screen),

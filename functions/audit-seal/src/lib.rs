@@ -74,7 +74,13 @@ impl AuditSeal {
     }
 
     fn sealer<'a>(&'a self, keys: &'a [PublicKey]) -> Sealer<'a> {
-        Sealer { reader: self.reader.as_ref(), writer: self.writer.as_ref(), signer: self.signer.as_ref(), keys, clock: &self.clock }
+        Sealer {
+            reader: self.reader.as_ref(),
+            writer: self.writer.as_ref(),
+            signer: self.signer.as_ref(),
+            keys,
+            clock: &self.clock,
+        }
     }
 
     /// Seals rows of one tenant.

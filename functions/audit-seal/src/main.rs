@@ -13,6 +13,7 @@ async fn main() -> Result<(), Error> {
     let config = Config::from_env()?;
     runtime::telemetry::init(&config.log_level);
     let app = &AuditSeal::connect(&config, &runtime::aws::sdk_config(ATTEMPT).await);
-    let serve = |event: LambdaEvent<Value>| async move { audit_seal::handle(app, &event.payload, &event.context.request_id).await };
+    let serve =
+        |event: LambdaEvent<Value>| async move { audit_seal::handle(app, &event.payload, &event.context.request_id).await };
     run(service_fn(serve)).await
 }

@@ -46,7 +46,7 @@ pub fn canonical_row(item: &Value) -> String {
 
 /// A map from names to typed values.
 fn write_item(item: &Value, out: &mut String) {
-    write_object(item, out, |typed, out| write_typed(typed, out));
+    write_object(item, out, write_typed);
 }
 
 /// A typed value, such as `{"S": "x"}`.
@@ -136,15 +136,24 @@ mod tests {
     #[test]
     fn the_same_content_has_the_same_bytes_and_no_other_has() {
         let one = json!({ "sk": { "S": "1" }, "roles": { "SS": ["b", "a"] }, "data": { "M": { "y": { "N": "1" }, "x": { "L": [{ "S": "q\n" }, { "NULL": true }] } } } });
-        let text = r#"{"data":{"M":{"x":{"L":[{"S":"q\n"},{"NULL":true}]},"y":{"N":"1"}}},"roles":{"SS":["a","b"]},"sk":{"S":"1"}}"#;
+        let text =
+            r#"{"data":{"M":{"x":{"L":[{"S":"q\n"},{"NULL":true}]},"y":{"N":"1"}}},"roles":{"SS":["a","b"]},"sk":{"S":"1"}}"#;
         assert_eq!(canonical_row(&one), text);
         let again: Value = serde_json::from_str(text).unwrap();
         assert_eq!(canonical_row(&again), text);
-        for other in [json!({ "n": { "N": "1" } }), json!({ "n": { "S": "1" } }), json!({ "n": { "L": [] } }), json!({ "n": { "SS": [] } })] {
+        for other in [
+            json!({ "n": { "N": "1" } }),
+            json!({ "n": { "S": "1" } }),
+            json!({ "n": { "L": [] } }),
+            json!({ "n": { "SS": [] } }),
+        ] {
             assert_eq!(serde_json::from_str::<Value>(&canonical_row(&other)).unwrap(), other);
         }
         // A list has an order, a set has none.
-        assert_ne!(canonical_row(&json!({ "l": { "L": [{ "S": "a" }, { "S": "b" }] } })), canonical_row(&json!({ "l": { "L": [{ "S": "b" }, { "S": "a" }] } })));
+        assert_ne!(
+            canonical_row(&json!({ "l": { "L": [{ "S": "a" }, { "S": "b" }] } })),
+            canonical_row(&json!({ "l": { "L": [{ "S": "b" }, { "S": "a" }] } }))
+        );
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub struct ReadDigestError;
 /// Wire form. The order of the fields is the order in the text.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Text {
+struct Wire {
     format: u32,
     tenant: TenantId,
     file: u64,
@@ -85,7 +85,7 @@ impl Digest {
 
     /// The text that is signed, without an end of line.
     pub fn text(&self) -> String {
-        let text = Text {
+        let text = Wire {
             format: FORMAT,
             tenant: self.tenant.clone(),
             file: self.file,
@@ -108,7 +108,7 @@ impl Digest {
 
     /// Reads a text that [`Digest::text`] wrote.
     pub fn read(text: &str) -> Result<Self, ReadDigestError> {
-        let read: Text = serde_json::from_str(text).map_err(|_| ReadDigestError)?;
+        let read: Wire = serde_json::from_str(text).map_err(|_| ReadDigestError)?;
         let hash = |text: &str| unhex(text).ok_or(ReadDigestError);
         let bytes = |text: &str| STANDARD.decode(text).map_err(|_| ReadDigestError);
         let base = read.base.iter().map(|text| hash(text)).collect::<Result<_, _>>()?;

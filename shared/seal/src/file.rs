@@ -189,4 +189,3 @@ impl Unsealed {
 pub fn public_key_object(name: &str) -> String {
     format!("keys/{name}.pem")
 }
-

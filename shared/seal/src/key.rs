@@ -73,7 +73,12 @@ mod tests {
         assert_eq!(PublicKey::of_pem(&key.pem()), Ok(key.clone()));
         assert_eq!(PublicKey::of_pem(&format!("# a remark\r\n{}\r\n", key.pem().replace('\n', "\r\n"))), Ok(key.clone()));
         assert_eq!(key.name().len(), 64);
-        for bad in ["", BEGIN, "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", "-----BEGIN PUBLIC KEY-----\n€\n-----END PUBLIC KEY-----"] {
+        for bad in [
+            "",
+            BEGIN,
+            "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----",
+            "-----BEGIN PUBLIC KEY-----\n€\n-----END PUBLIC KEY-----",
+        ] {
             assert_eq!(PublicKey::of_pem(bad), Err(ReadKeyError));
         }
         assert_eq!(PublicKey::of_der(&der[1..]), Err(ReadKeyError));

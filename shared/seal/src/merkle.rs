@@ -196,11 +196,15 @@ mod tests {
             let leaves = leaves(count);
             let root = defined(&leaves);
             let mut peaks = Peaks::default();
-            leaves.iter().for_each(|leaf| peaks.push(*leaf));
+            for leaf in &leaves {
+                peaks.push(*leaf);
+            }
             assert_eq!((peaks.root(), peaks.count()), (root, count));
             for index in 0..count {
                 let mut ranges = RangeRoots::of_path(index, count);
-                leaves.iter().for_each(|leaf| ranges.push(*leaf));
+                for leaf in &leaves {
+                    ranges.push(*leaf);
+                }
                 let path = ranges.roots();
                 let own = leaves[index as usize];
                 for other in 0..count + 2 {

@@ -256,9 +256,10 @@ impl<'a> TrailVerifier<'a> {
         for mark in digest.marks.chunks_exact(MARK_BYTES) {
             let seq = peaks.count() + 1;
             let bad = |why| Finding { first_bad: seq, file: name.to_owned(), why };
-            let row = lines.next().and_then(|line| line.strip_suffix(b"\n")).ok_or_else(|| {
-                bad(damage.clone().unwrap_or(Why::RowChanged))
-            })?;
+            let row = lines
+                .next()
+                .and_then(|line| line.strip_suffix(b"\n"))
+                .ok_or_else(|| bad(damage.clone().unwrap_or(Why::RowChanged)))?;
             let hash = leaf(row);
             if hash[..MARK_BYTES] != *mark || !row.starts_with(format!("{{\"seq\":{seq},").as_bytes()) {
                 return Err(bad(Why::RowChanged));
@@ -308,7 +309,11 @@ impl<'a> TrailVerifier<'a> {
         }
         let Some(last) = &self.last else {
             let is_first = digest.file == 1 && digest.base == Peaks::default() && digest.previous.is_none();
-            return if is_first || (self.start == Start::Anywhere && digest.previous.is_some()) { Ok(()) } else { Err(Why::NotChained) };
+            return if is_first || (self.start == Start::Anywhere && digest.previous.is_some()) {
+                Ok(())
+            } else {
+                Err(Why::NotChained)
+            };
         };
         if digest.previous != Some(last.hash) || digest.previous_signature != last.signature || digest.base != self.peaks {
             return Err(Why::NotChained);
@@ -352,7 +357,6 @@ impl<'a> TrailVerifier<'a> {
         })
     }
 }
-
 
 #[cfg(test)]
 mod tests {

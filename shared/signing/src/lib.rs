@@ -29,8 +29,12 @@ fn port_error<E: ProvideErrorMetadata>(operation: &'static str, error: &SdkError
     let code = error.code().unwrap_or("no answer").to_owned();
     match code.as_str() {
         // The key is switched off, on its way out, or not ours: no repeat mends that, an operator does.
-        "AccessDeniedException" | "DisabledException" | "KMSInvalidStateException" | "NotFoundException"
-        | "InvalidKeyUsageException" | "ValidationException" => PortError::Unexpected { operation, code },
+        "AccessDeniedException"
+        | "DisabledException"
+        | "KMSInvalidStateException"
+        | "NotFoundException"
+        | "InvalidKeyUsageException"
+        | "ValidationException" => PortError::Unexpected { operation, code },
         _ => PortError::Unavailable { operation, code },
     }
 }

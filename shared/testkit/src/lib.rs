@@ -14,7 +14,6 @@ pub use objects::MemoryObjects;
 pub use outage::{Outage, wait};
 pub use registry::MemoryRegistry;
 pub use signer::MemoryKey;
-pub use simple::{CountingIds, FixedExtractor, MemoryAuditLog, WordEmbedder, context, document_of_paragraphs, fixed_now};
 pub use simple::{
     CountingIds, FixedExtractor, MemoryAlerts, MemoryAuditLog, WordEmbedder, context, document_of_paragraphs, fixed_now,
 };

@@ -42,7 +42,7 @@ fn trail(archive: &MemoryObjects, tenant: &str, keys: &[PublicKey]) -> (Report, 
 async fn each_tenants_rows_are_sealed_in_their_order_with_everything_that_is_stored() {
     let archive = MemoryObjects::default();
     let app = seal_over(&archive, 1);
-    let batch = event("audit-seal.appended.json");
+    let batch = event("audit-seal.appended");
     assert_eq!(handle(&app, &batch, "r").await.expect("an answer"), json!({ "batchItemFailures": [] }));
     let keys = keys(&[1]).await;
     let (report, lines) = trail(&archive, "main", &keys);
@@ -62,14 +62,14 @@ async fn each_tenants_rows_are_sealed_in_their_order_with_everything_that_is_sto
 async fn repeats_changes_and_removals_seal_nothing_twice_and_change_nothing() {
     let archive = MemoryObjects::default();
     let app = seal_over(&archive, 1);
-    handle(&app, &event("audit-seal.appended.json"), "r").await.expect("an answer");
+    handle(&app, &event("audit-seal.appended"), "r").await.expect("an answer");
     let before = archive.keys();
     for app in [app, seal_over(&archive, 1)] {
-        handle(&app, &event("audit-seal.appended.json"), "r").await.expect("an answer");
+        handle(&app, &event("audit-seal.appended"), "r").await.expect("an answer");
         assert_eq!(archive.keys(), before);
     }
     let app = seal_over(&archive, 1);
-    let batch = event("audit-seal.repeated-and-foreign.json");
+    let batch = event("audit-seal.repeated-and-foreign");
     assert_eq!(handle(&app, &batch, "r").await.expect("an answer"), json!({ "batchItemFailures": [] }));
     let (report, lines) = trail(&archive, "main", &keys(&[1]).await);
     assert_eq!((report.files, report.rows), (2, 3));
@@ -79,18 +79,18 @@ async fn repeats_changes_and_removals_seal_nothing_twice_and_change_nothing() {
 #[tokio::test]
 async fn a_new_key_goes_on_where_the_old_one_ended_and_both_check_the_trail() {
     let archive = MemoryObjects::default();
-    handle(&seal_over(&archive, 1), &event("audit-seal.appended.json"), "r").await.expect("an answer");
-    handle(&seal_over(&archive, 9), &event("audit-seal.repeated-and-foreign.json"), "r").await.expect("an answer");
+    handle(&seal_over(&archive, 1), &event("audit-seal.appended"), "r").await.expect("an answer");
+    handle(&seal_over(&archive, 9), &event("audit-seal.repeated-and-foreign"), "r").await.expect("an answer");
     assert_eq!(trail(&archive, "main", &keys(&[9, 1]).await).0.rows, 3);
 }
 
 #[tokio::test]
 async fn nothing_is_built_on_a_file_that_was_not_sealed_here() {
     let archive = MemoryObjects::default();
-    handle(&seal_over(&archive, 1), &event("audit-seal.appended.json"), "r").await.expect("an answer");
+    handle(&seal_over(&archive, 1), &event("audit-seal.appended"), "r").await.expect("an answer");
     let name = "trail/main/000000000001.jsonl.gz";
     archive.damage(name, |bytes| bytes[40] ^= 1);
-    let answer = handle(&seal_over(&archive, 1), &event("audit-seal.repeated-and-foreign.json"), "r").await.expect("an answer");
+    let answer = handle(&seal_over(&archive, 1), &event("audit-seal.repeated-and-foreign"), "r").await.expect("an answer");
     assert_eq!(answer["batchItemFailures"][0]["itemIdentifier"], "4421584500000000017450439001");
     assert_eq!(archive.keys().iter().filter(|key| key.starts_with("trail/main/")).count(), 1);
 }
@@ -100,10 +100,12 @@ async fn one_tenants_trouble_is_not_the_others_and_what_cannot_be_reported_fails
     let archive = MemoryObjects::default();
     archive.upload("trail/main/000000000001.jsonl.gz", b"not ours", &[]);
     let app = seal_over(&archive, 1);
-    let answer = handle(&app, &event("audit-seal.appended.json"), "r").await.expect("an answer");
+    let answer = handle(&app, &event("audit-seal.appended"), "r").await.expect("an answer");
     assert_eq!(answer["batchItemFailures"][0]["itemIdentifier"], "4421584500000000017450439001");
     assert_eq!(trail(&archive, "west", &keys(&[1]).await).0.rows, 1, "the neighbour is sealed");
-    for nonsense in [json!({}), json!({ "Records": [{}] }), json!({ "Records": [{ "dynamodb": { "SequenceNumber": "" } }] }), json!(7)] {
+    for nonsense in
+        [json!({}), json!({ "Records": [{}] }), json!({ "Records": [{ "dynamodb": { "SequenceNumber": "" } }] }), json!(7)]
+    {
         assert!(handle(&app, &nonsense, "r").await.is_err(), "{nonsense}");
     }
     let odd = json!({ "Records": [
@@ -127,7 +129,10 @@ async fn more_rows_than_a_file_holds_go_into_several() {
     handle(&seal_over(&archive, 1), &batch, "r").await.expect("an answer");
     let (report, _) = trail(&archive, "main", &keys(&[1]).await);
     assert_eq!((report.files, report.rows), (2, rows as u64));
-    assert!(report.head.expect("a head").time >= Timestamp::from_second(1_767_600_000 + (rows as i64 - 1) / 100).expect("a time"));
+    assert!(
+        report.head.expect("a head").time
+            >= Timestamp::from_second(1_767_600_000 + (rows.cast_signed() as i64 - 1) / 100).expect("a time")
+    );
 }
 
 #[test]

@@ -173,7 +173,8 @@ enum Heads {
 fn read_heads(paths: &[PathBuf]) -> Result<Vec<Head>> {
     let mut heads = Vec::new();
     for path in paths {
-        let read = serde_json::from_str(&small_file(path)?).with_context(|| format!("{} holds no pinned head", path.display()))?;
+        let read =
+            serde_json::from_str(&small_file(path)?).with_context(|| format!("{} holds no pinned head", path.display()))?;
         match read {
             Heads::One(head) => heads.push(head),
             Heads::Many(more) | Heads::Named { heads: more } => heads.extend(more),

@@ -103,7 +103,8 @@ fn as_text(name: &str, checked: &Checked) -> String {
     match checked {
         Ok((report, _)) => {
             let (rows, files) = (count(report.rows as usize, "row"), count(report.files as usize, "file"));
-            let until = report.head.as_ref().map_or_else(String::new, |head| format!(", row {} sealed {}", head.count, head.time));
+            let until =
+                report.head.as_ref().map_or_else(String::new, |head| format!(", row {} sealed {}", head.count, head.time));
             let met = if report.heads > 0 { format!(", {} met", count(report.heads, "pinned head")) } else { String::new() };
             format!("{name}: sound: {rows} in {files}{until}{met}")
         }
