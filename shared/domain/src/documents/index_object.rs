@@ -163,7 +163,7 @@ impl IndexObject<'_> {
             shown_as: if event.hint == Hint::Removal { Status::Deleting } else { Status::Indexing },
         };
         let row = match self.registry.claim(&claim).await? {
-            Claimed::Stale if event.hint == Hint::Removal => return Ok(self.remove_late(&claim).await?),
+            Claimed::Stale if event.hint == Hint::Removal => return self.remove_late(&claim).await,
             Claimed::Stale => return Ok(Indexed::Stale),
             Claimed::Busy => return Err(IndexObjectError::Busy),
             Claimed::Yes(row) => row,
@@ -174,7 +174,9 @@ impl IndexObject<'_> {
         let agent = agent.unwrap_or_else(|| SubjectId::system("indexer"));
         let worked = self.work(&claim, event, &agent, attributes, was_there).await;
         match worked {
-            // A newer event took over while we worked: it sees what we see, or newer.
+            // A newer event took over while we worked: it sees what we see, or newer. But it may have seen it before we withdrew
+            // what was removed.
+            Err(PortError::Conflict { .. }) if event.hint == Hint::Removal => self.remove_late(&claim).await,
             Err(PortError::Conflict { .. }) => Ok(Indexed::Stale),
             Err(error) => {
                 // Best effort: if this fails too, the claim ends by itself.
@@ -187,8 +189,14 @@ impl IndexObject<'_> {
 
     /// A removal that comes after a newer event: if that one's version could not be read, the version before is still
     /// searchable, and it is the one that was removed.
-    async fn remove_late(&self, claim: &Claim) -> Result<Indexed, PortError> {
+    async fn remove_late(&self, claim: &Claim) -> Result<Indexed, IndexObjectError> {
         self.index.withdraw(&claim.tenant, &claim.document_id, &claim.sequencer).await?;
+        let row = self.registry.look_up(&claim.tenant, &claim.document_id).await?;
+        if row.is_some_and(|row| row.status == Status::Indexing) {
+            // The newer event's attempt may have looked before this withdrawal and be about to write what it saw.
+            return Err(IndexObjectError::Busy);
+        }
+        // Settled by the newer event: nothing older can come into the index any more.
         if self.index.searchable(&claim.tenant, &claim.document_id).await?.is_none() {
             self.registry.withdraw(&claim.tenant, &claim.document_id).await?;
         }
