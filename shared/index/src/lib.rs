@@ -22,6 +22,7 @@ mod reader;
 mod score;
 mod segment;
 mod signs;
+mod terms;
 mod upkeep;
 mod writer;
 

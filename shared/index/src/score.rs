@@ -1,6 +1,7 @@
 //! Scores: BM25 over the tenant's live chunks, cosine over int8 vectors, and how the two become one number.
 
 use crate::segment::{PostingList, Segment, quantise, term_hash};
+use crate::signs::SignQuery;
 use domain::retrieval::TermWeight;
 use domain::text::Analyzer;
 use std::ops::Range;
@@ -109,14 +110,16 @@ fn search_in_stages(
         fusion.score_document(&cosines[document.clone()], &lexicals[document], &mut scores);
     }
     if in_stages {
-        let candidates = best(&scores, candidates);
+        let mut candidates = best(&scores, candidates);
+        candidates.sort_unstable();
         corpus.refine(&candidates, scale, &query, &mut cosines);
         // The best is among the candidates: the largest of all that an estimate left alone is no cosine.
         let fusion = Fusion::new(candidates.iter().map(|at| cosines[*at]).fold(-1.0, f32::max), best_lexical);
         scores.fill(f32::NEG_INFINITY);
-        for at in candidates {
-            scores[at] = fusion
-                .score(fusion.in_context(cosines[at], corpus.before(at, &cosines), corpus.after(at, &cosines)), lexicals[at]);
+        for (segment, at) in corpus.by_segment(&candidates) {
+            let before = (at > corpus.starts[segment]).then(|| cosines[at - 1]);
+            let after = (at + 1 < corpus.starts[segment + 1]).then(|| cosines[at + 1]);
+            scores[at] = fusion.score(fusion.in_context(cosines[at], before, after), lexicals[at]);
         }
     }
     let found = best(&scores, limit).into_iter().map(|at| {
@@ -151,6 +154,13 @@ fn best(scores: &[f32], limit: usize) -> Vec<usize> {
     kept
 }
 
+/// Where a term is: in how many chunks, and the lists of the documents that have it.
+#[derive(Default)]
+struct Found<'a> {
+    frequency: usize,
+    lists: Vec<(Range<usize>, PostingList<'a>)>,
+}
+
 /// The chunks of all segments, numbered through.
 struct Corpus<'a> {
     segments: &'a [Arc<Segment>],
@@ -179,15 +189,6 @@ impl<'a> Corpus<'a> {
         self.starts.partition_point(|start| *start <= chunk) - 1
     }
 
-    /// The value of the chunk before in the same document.
-    fn before(&self, at: usize, values: &[f32]) -> Option<f32> {
-        (at > self.starts[self.segment_of(at)]).then(|| values[at - 1])
-    }
-
-    fn after(&self, at: usize, values: &[f32]) -> Option<f32> {
-        (at + 1 < self.starts[self.segment_of(at) + 1]).then(|| values[at + 1])
-    }
-
     fn each(&self, visit: impl Fn(&Segment, &mut [f32])) -> Vec<f32> {
         let mut values = vec![0.0; self.len()];
         for (segment, document) in self.segments.iter().zip(self.documents()) {
@@ -201,20 +202,29 @@ impl<'a> Corpus<'a> {
     }
 
     fn estimates(&self, query: &[i8]) -> Vec<f32> {
-        self.each(|segment, own| segment.estimates(query, own))
+        let query = SignQuery::new(query);
+        self.each(|segment, own| segment.estimates(&query, own))
     }
 
-    /// Puts the cosine of these chunks and of their neighbours in the place of the estimate.
+    /// Puts the cosine of these chunks and of their neighbours in the place of the estimate. The chunks are in order.
     fn refine(&self, chunks: &[usize], scale: f32, query: &[i8], cosines: &mut [f32]) {
-        let mut chunks = chunks.to_vec();
-        chunks.sort_unstable();
-        for at in chunks {
-            let segment = self.segment_of(at);
+        for (segment, own) in self.by_segment(chunks) {
             let document = self.starts[segment]..self.starts[segment + 1];
-            let own = at - document.start;
+            let own = own - document.start;
             let around = own.saturating_sub(1)..(own + 2).min(document.len());
             self.segments[segment].cosines(around, scale, query, &mut cosines[document]);
         }
+    }
+
+    /// Each of these chunks with its segment. The chunks are in order.
+    fn by_segment(&self, chunks: &[usize]) -> impl Iterator<Item = (usize, usize)> {
+        let mut segment = 0;
+        chunks.iter().map(move |chunk| {
+            while self.starts[segment + 1] <= *chunk {
+                segment += 1;
+            }
+            (segment, *chunk)
+        })
     }
 
     /// BM25 of every chunk, and the weights of the terms.
@@ -230,18 +240,23 @@ impl<'a> Corpus<'a> {
                 *norm = K1 * (1.0 - B) + by_length * *length as f32;
             }
         });
+        let mut found: Vec<Found<'_>> = terms.iter().map(|_| Found::default()).collect();
+        let hashes: Vec<u64> = terms.iter().map(|term| term_hash(term)).collect();
+        // One document after the other, not one term: what is read of a document is then still near.
+        for (segment, document) in self.segments.iter().zip(self.documents()) {
+            for (hash, found) in hashes.iter().zip(&mut found) {
+                if let Some(list) = segment.postings(*hash) {
+                    found.frequency += list.count();
+                    found.lists.push((document.clone(), list));
+                }
+            }
+        }
         let mut lexicals = vec![0.0; self.len()];
-        let mut lists: Vec<(Range<usize>, PostingList<'_>)> = Vec::new();
-        let weigh = |term: String| {
-            let hash = term_hash(&term);
-            lists.clear();
-            lists.extend(
-                self.segments.iter().zip(self.documents()).filter_map(|(s, document)| Some((document, s.postings(hash)?))),
-            );
-            let frequency = lists.iter().map(|(_, list)| list.count()).sum::<usize>() as f32;
+        let weigh = |(term, found): (String, Found<'_>)| {
+            let frequency = found.frequency as f32;
             let weight = (1.0 + (chunks - frequency + 0.5) / (frequency + 0.5)).ln();
-            for (document, list) in &lists {
-                let (own, norms) = (&mut lexicals[document.clone()], &norms[document.clone()]);
+            for (document, list) in found.lists {
+                let (own, norms) = (&mut lexicals[document.clone()], &norms[document]);
                 list.for_each(|chunk, frequency| {
                     if let (Some(lexical), Some(norm)) = (own.get_mut(chunk as usize), norms.get(chunk as usize)) {
                         let tf = frequency as f32;
@@ -251,7 +266,7 @@ impl<'a> Corpus<'a> {
             }
             TermWeight { term, weight }
         };
-        let terms = terms.into_iter().map(weigh).collect();
+        let terms = terms.into_iter().zip(found).map(weigh).collect();
         (lexicals, terms)
     }
 }

@@ -20,7 +20,8 @@
 
 use crate::codec::{Cursor, Truncated, put_block, put_u32, put_varint};
 use crate::dot;
-use crate::signs::Signs;
+use crate::signs::{SignQuery, Signs};
+use crate::terms::Terms;
 use domain::documents::chunks::Chunk;
 use domain::ids::{DocumentId, Sequencer, TenantId};
 use domain::retrieval::{EmbeddedSentence, Embedding, IndexEntry, SentenceMatch};
@@ -245,8 +246,8 @@ pub struct Segment {
     signs: Signs,
     scales: Vec<f32>,
     lengths: Vec<u32>,
-    terms: Vec<u64>,
-    term_offsets: Vec<u32>,
+    terms_total: u64,
+    terms: Terms,
     postings: Range<usize>,
     text_offsets: Vec<u32>,
     texts: Range<usize>,
@@ -285,7 +286,7 @@ impl Segment {
         let scales = cursor.f32s(chunks)?;
         let lengths = cursor.u32s(chunks)?;
         let count = cursor.u32()? as usize;
-        let terms = cursor.u64s(count)?;
+        let hashes = cursor.u64s(count)?;
         let term_offsets = cursor.u32s(count + 1)?;
         let postings = position(cursor.block()?);
         let text_offsets = cursor.u32s(chunks + 1)?;
@@ -297,13 +298,13 @@ impl Segment {
         let sentence_scales = position(cursor.bytes(sized(4)?)?);
         let sentence_vectors = position(cursor.bytes(sized(dimensions)?)?);
         let consistent = cursor.is_empty()
-            && terms.is_sorted_by(|a, b| a < b)
             && offsets_fit(&term_offsets, postings.len())
             && offsets_fit(&text_offsets, texts.len())
             && offsets_fit(&sentences, sentence_count);
         if !consistent {
             return Err(ReadSegmentError::Inconsistent);
         }
+        let terms = Terms::new(hashes, term_offsets).ok_or(ReadSegmentError::Inconsistent)?;
         let signs = Signs::of(&object[vectors.clone()], dimensions);
         let bytes = object.clone();
         Ok(Self {
@@ -312,9 +313,9 @@ impl Segment {
             vectors,
             signs,
             scales,
+            terms_total: lengths.iter().map(|length| u64::from(*length)).sum(),
             lengths,
             terms,
-            term_offsets,
             postings,
             text_offsets,
             texts,
@@ -336,8 +337,8 @@ impl Segment {
     }
 
     /// Terms in all chunks together.
-    pub fn terms_total(&self) -> u64 {
-        self.lengths.iter().map(|l| u64::from(*l)).sum()
+    pub const fn terms_total(&self) -> u64 {
+        self.terms_total
     }
 
     /// Terms in each chunk.
@@ -347,9 +348,8 @@ impl Segment {
 
     /// Which chunks have the term; none if no chunk has it.
     pub fn postings(&self, hash: u64) -> Option<PostingList<'_>> {
-        let at = find(&self.terms, hash)?;
-        let lists = &self.bytes[self.postings.clone()];
-        Some(PostingList(&lists[self.term_offsets[at] as usize..self.term_offsets[at + 1] as usize]))
+        let list = self.terms.find(hash)?;
+        Some(PostingList(&self.bytes[self.postings.start + list.start..self.postings.start + list.end]))
     }
 
     /// Puts the cosines of these chunks in their places of `cosines`, which has one for each chunk. `query` and its scale are
@@ -367,10 +367,8 @@ impl Segment {
     }
 
     /// The same for all chunks from the signs of the vectors alone: near, and much less to read.
-    pub fn estimates(&self, query: &[i8], cosines: &mut [f32]) {
-        if query.len() == self.header.dimensions as usize {
-            self.signs.estimates(query, cosines);
-        }
+    pub fn estimates(&self, query: &SignQuery, cosines: &mut [f32]) {
+        self.signs.estimates(query, cosines);
     }
 
     /// A chunk's sentences and their cosines. `query` and its scale are the question's quantised vector.
@@ -413,23 +411,6 @@ impl Segment {
 
 fn offsets_fit(offsets: &[u32], length: usize) -> bool {
     offsets.is_sorted() && offsets.last().is_some_and(|last| *last as usize == length)
-}
-
-/// The place of a hash in a sorted list. Hashes are spread evenly, so it is near its share of the range; halving the whole
-/// list would fetch a dozen cache lines from each of a thousand segments.
-fn find(sorted: &[u64], hash: u64) -> Option<usize> {
-    let guess = ((u128::from(hash) * sorted.len() as u128) >> 64) as usize;
-    let (mut from, mut to, mut step) = (guess, guess, 8);
-    while from > 0 && sorted[from - 1] >= hash {
-        from = from.saturating_sub(step);
-        step *= 2;
-    }
-    step = 8;
-    while to < sorted.len() && sorted[to] <= hash {
-        to = (to + step).min(sorted.len());
-        step *= 2;
-    }
-    sorted[from..to].binary_search(&hash).ok().map(|at| from + at)
 }
 
 #[cfg(test)]

@@ -23,16 +23,26 @@ impl Signs {
         Self { dimensions, words }
     }
 
-    /// Puts an estimate of each vector's cosine with the query into its place.
-    pub fn estimates(&self, query: &[i8], cosines: &mut [f32]) {
-        if self.dimensions == 0 || query.len() != self.dimensions {
-            return;
+    /// Puts an estimate of each vector's cosine with the query into its place; nothing happens if it is of another length.
+    pub fn estimates(&self, query: &SignQuery, cosines: &mut [f32]) {
+        if self.dimensions > 0 && query.by_difference.len() == self.dimensions + 1 {
+            look_up(&self.words, &query.words, &query.by_difference, cosines);
         }
-        let query: Vec<u64> = pack(&query.iter().map(|value| value.cast_unsigned()).collect::<Vec<_>>()).collect();
-        let by_difference: Vec<f32> = (0..=self.dimensions)
-            .map(|different| (std::f32::consts::PI * different as f32 / self.dimensions as f32).cos())
-            .collect();
-        look_up(&self.words, &query, &by_difference, cosines);
+    }
+}
+
+/// The signs of a question's vector, and what each number of differences tells.
+pub struct SignQuery {
+    words: Vec<u64>,
+    by_difference: Vec<f32>,
+}
+
+impl SignQuery {
+    /// Of a quantised vector.
+    pub fn new(query: &[i8]) -> Self {
+        let bytes: Vec<u8> = query.iter().map(|value| value.cast_unsigned()).collect();
+        let cosine = |different| (std::f32::consts::PI * different as f32 / query.len() as f32).cos();
+        Self { words: pack(&bytes).collect(), by_difference: (0..=query.len()).map(cosine).collect() }
     }
 }
 
@@ -66,7 +76,7 @@ mod tests {
     fn estimates(vectors: &[i8], query: &[i8]) -> Vec<f32> {
         let bytes: Vec<u8> = vectors.iter().map(|v| v.cast_unsigned()).collect();
         let mut cosines = vec![f32::NAN; vectors.len() / query.len()];
-        Signs::of(&bytes, query.len()).estimates(query, &mut cosines);
+        Signs::of(&bytes, query.len()).estimates(&SignQuery::new(query), &mut cosines);
         cosines
     }
 

@@ -8,4 +8,6 @@ mod simple;
 pub use objects::MemoryObjects;
 pub use outage::{Outage, wait};
 pub use registry::MemoryRegistry;
-pub use simple::{CountingIds, FixedExtractor, MemoryAuditLog, WordEmbedder, context, document_of_paragraphs, fixed_now};
+pub use simple::{
+    CountingIds, FixedExtractor, KnownIdentifiers, MemoryAuditLog, WordEmbedder, context, document_of_paragraphs, fixed_now,
+};

@@ -12,6 +12,7 @@ use crate::context::{Actor, Context};
 use crate::fault::{Fault, PortError};
 use crate::ids::{DocumentId, IdSource, RequestId, Sequencer, SubjectId, TenantId};
 use crate::objects::{Fetched, ObjectHead, ObjectReader};
+use crate::phi::{CountIdentifiers, IdentifierCounts, Quarantine};
 use crate::retrieval::{EmbeddedChunk, Embedder, IndexEntry, IndexWriter};
 use crate::text;
 use async_trait::async_trait;
@@ -107,6 +108,8 @@ pub struct Bounds {
     pub size_bytes_max: u64,
     /// The tenant of keys outside `tenants/<tenant>/`; `None` rejects them.
     pub default_tenant: Option<TenantId>,
+    /// Documents that must hold no identifiers.
+    pub quarantine: Option<Quarantine>,
 }
 
 /// Whose document a key is: `tenants/<tenant>/...`, or the default tenant's.
@@ -130,6 +133,8 @@ pub struct IndexObject<'a> {
     pub objects: &'a dyn ObjectReader,
     /// The parsers.
     pub extractor: &'a dyn Extractor,
+    /// Counts identifiers of people.
+    pub identifiers: &'a dyn CountIdentifiers,
     /// The model.
     pub embedder: &'a dyn Embedder,
     /// The index.
@@ -274,6 +279,11 @@ impl IndexObject<'_> {
             Ok(document) => document,
             Err(reason) => return Ok(Err(reason)),
         };
+        let counts = self.count_identifiers(&document);
+        self.registry.identified(claim, &counts).await?;
+        if self.bounds.quarantine.as_ref().is_some_and(|policy| policy.holds_back(&attributes, &counts)) {
+            return Ok(Err(Reason::HoldsIdentifiers));
+        }
         let is_named = attributes.title.is_some() || head.metadata.contains_key(META_TITLE);
         let title = document.title.clone().filter(|_| !is_named).unwrap_or(title);
         let chunks = chunks::chunk(&document);
@@ -298,6 +308,16 @@ impl IndexObject<'_> {
         self.index.put(entry).await?;
         self.finish_indexed(claim, event, agent, head, title, pages, count).await?;
         Ok(Ok((pages, count)))
+    }
+
+    fn count_identifiers(&self, document: &ExtractedDocument) -> IdentifierCounts {
+        let mut counts = IdentifierCounts::new();
+        for page in &document.pages {
+            for (kind, count) in self.identifiers.count(&page.text) {
+                *counts.entry(kind).or_insert(0) += count;
+            }
+        }
+        counts
     }
 
     async fn embed(&self, claim: &Claim, title: &str, chunks: Vec<Chunk>) -> Result<Vec<EmbeddedChunk>, PortError> {
@@ -381,6 +401,7 @@ pub const fn reason_code(reason: Reason) -> &'static str {
         Reason::TooManyPages => "too_many_pages",
         Reason::Timeout => "timeout",
         Reason::NeedsOcr => "needs_ocr",
+        Reason::HoldsIdentifiers => "holds_identifiers",
         Reason::UploadExpired => "upload_expired",
         Reason::Interrupted => "interrupted",
         Reason::Internal => "internal",
