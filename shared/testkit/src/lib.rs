@@ -15,5 +15,6 @@ pub use outage::{Outage, wait};
 pub use registry::MemoryRegistry;
 pub use signer::MemoryKey;
 pub use simple::{
-    CountingIds, FixedExtractor, MemoryAlerts, MemoryAuditLog, WordEmbedder, context, document_of_paragraphs, fixed_now,
+    CountingIds, FixedExtractor, KnownIdentifiers, MemoryAlerts, MemoryAuditLog, WordEmbedder, context, document_of_paragraphs,
+    fixed_now,
 };
