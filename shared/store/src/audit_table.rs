@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! pk = TENANT#{tenant}   sk = {ULID}   id timestamp entity_type entity_id data created_at
-//! event_type action outcome agent roles request_id
+//! event_type action outcome agent roles request_id source?
 //! ```
 //! `id, timestamp, entity_type, entity_id, data, created_at` are the names that the audited systems agreed on; the rest are
 //! FHIR `AuditEvent`'s.
@@ -48,6 +48,9 @@ fn item(event: &AuditEvent) -> Result<Item, PortError> {
         ("agent".into(), s(event.agent.as_str())),
         ("request_id".into(), s(event.request_id.as_str())),
     ]);
+    if let Some(source) = &event.source {
+        item.insert("source".into(), s(source.as_str()));
+    }
     if !event.roles.is_empty() {
         item.insert("roles".into(), AttributeValue::Ss(event.roles.iter().map(|r| r.as_str().to_owned()).collect()));
     }
