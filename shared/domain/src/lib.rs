@@ -7,6 +7,7 @@ pub mod context;
 pub mod documents;
 pub mod fault;
 pub mod ids;
+pub mod keys;
 pub mod objects;
 pub mod phi;
 pub mod retrieval;
