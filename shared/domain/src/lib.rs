@@ -1,6 +1,7 @@
 //! The rules of `ClinChat`, without I/O: what a document, a passage, an answer and an audit event are, the use cases
 //! over them, and the ports those use cases need. Reads no clock and no environment: `now` arrives in [`context::Context`].
 
+pub mod alert;
 pub mod audit;
 pub mod chat;
 pub mod context;
@@ -12,4 +13,5 @@ pub mod objects;
 pub mod phi;
 pub mod retrieval;
 pub mod scale;
+pub mod spending;
 pub mod text;

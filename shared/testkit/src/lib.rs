@@ -1,11 +1,15 @@
 //! Fakes that keep the ports' promises in memory, and fixtures. Fakes, not mocks: they behave, they do not expect.
 
+mod ledger;
 mod objects;
 mod outage;
 mod registry;
 mod simple;
 
+pub use ledger::MemoryLedger;
 pub use objects::MemoryObjects;
 pub use outage::{Outage, wait};
 pub use registry::MemoryRegistry;
-pub use simple::{CountingIds, FixedExtractor, MemoryAuditLog, WordEmbedder, context, document_of_paragraphs, fixed_now};
+pub use simple::{
+    CountingIds, FixedExtractor, MemoryAlerts, MemoryAuditLog, WordEmbedder, context, document_of_paragraphs, fixed_now,
+};
