@@ -95,7 +95,7 @@ fn spend(day: &mut DayBooks, row: &LedgerRow, amount: MicroDollars) {
 impl LedgerStore for MemoryLedger {
     async fn hold(&self, hold: &Hold, caps: &Caps) -> Result<Held, PortError> {
         let answer = self.outage.call("hold").await?;
-        let held = {
+        let verdict = {
             let mut books = self.lock();
             let day = books.day(hold.day);
             if day.holds.iter().any(|held| held.id == hold.id) {
@@ -108,7 +108,7 @@ impl LedgerStore for MemoryLedger {
                 Held::Taken(books.noted(hold.day))
             }
         };
-        answer.with(held)
+        answer.with(verdict)
     }
 
     async fn settle(&self, hold: &Hold, row: &LedgerRow) -> Result<DayBooks, PortError> {

@@ -23,7 +23,7 @@ pub enum Provider {
     Groq,
     /// Amazon Bedrock: stays inside the account.
     Bedrock,
-    /// Any endpoint that speaks OpenAI's chat completions, such as vLLM.
+    /// Any endpoint that speaks `OpenAI`'s chat completions, such as vLLM.
     OpenaiCompatible,
 }
 

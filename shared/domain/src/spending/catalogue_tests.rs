@@ -2,6 +2,8 @@
 
 use super::*;
 
+type Change = Box<dyn FnOnce(&mut serde_json::Value)>;
+
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
@@ -63,7 +65,7 @@ fn what_cannot_be_right_is_not_read() {
         let price = model["prices"][0].clone();
         model["prices"].as_array_mut().unwrap().push(price);
     };
-    let wrong: [(&str, Box<dyn FnOnce(&mut serde_json::Value)>); 9] = [
+    let wrong: [(&str, Change); 9] = [
         ("an id is 1 to 128 letters, digits and -_./:", Box::new(|m| m["id"] = "a model".into())),
         ("a model answers one token at least", Box::new(|m| m["output_tokens_max"] = 0.into())),
         ("the answer has to fit into the context", Box::new(|m| m["context_tokens"] = 1_000.into())),

@@ -58,6 +58,7 @@ impl MicroDollars {
     }
 
     /// What is left after taking an amount away, nothing if there is not enough.
+    #[must_use]
     pub const fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }
