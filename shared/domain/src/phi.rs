@@ -44,3 +44,56 @@ pub enum IdentifierKind {
     /// (R) Any other unique number, characteristic or code.
     Other,
 }
+
+impl IdentifierKind {
+    /// Every kind, in the order of the law.
+    pub const ALL: [Self; 18] = [
+        Self::Name,
+        Self::Place,
+        Self::Date,
+        Self::Phone,
+        Self::Fax,
+        Self::Email,
+        Self::SocialSecurityNumber,
+        Self::MedicalRecordNumber,
+        Self::HealthPlanNumber,
+        Self::AccountNumber,
+        Self::LicenseNumber,
+        Self::Vehicle,
+        Self::Device,
+        Self::Url,
+        Self::IpAddress,
+        Self::Biometric,
+        Self::Photograph,
+        Self::Other,
+    ];
+
+    /// The stable name, as it is stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Place => "place",
+            Self::Date => "date",
+            Self::Phone => "phone",
+            Self::Fax => "fax",
+            Self::Email => "email",
+            Self::SocialSecurityNumber => "social_security_number",
+            Self::MedicalRecordNumber => "medical_record_number",
+            Self::HealthPlanNumber => "health_plan_number",
+            Self::AccountNumber => "account_number",
+            Self::LicenseNumber => "license_number",
+            Self::Vehicle => "vehicle",
+            Self::Device => "device",
+            Self::Url => "url",
+            Self::IpAddress => "ip_address",
+            Self::Biometric => "biometric",
+            Self::Photograph => "photograph",
+            Self::Other => "other",
+        }
+    }
+
+    /// Reads a stable name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}

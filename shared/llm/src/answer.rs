@@ -115,7 +115,8 @@ fn read(json: &str) -> Result<Written, ReadAnswerError> {
         return Err(ReadAnswerError);
     }
     // Line breaks would make two sentences of one; other control characters make nothing good.
-    written.text = written.text.split(|c: char| c.is_control() || c.is_whitespace()).filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" ");
+    written.text =
+        written.text.split(|c: char| c.is_control() || c.is_whitespace()).filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" ");
     Ok(written)
 }
 

@@ -151,7 +151,7 @@ impl HttpClient {
 }
 
 /// What an error on an open connection means.
-fn of_transport(error: &dyn std::error::Error) -> Failure {
+fn of_transport(error: &(dyn std::error::Error + 'static)) -> Failure {
     let mut source = Some(error);
     while let Some(error) = source {
         if let Some(error) = error.downcast_ref::<hyper::Error>() {

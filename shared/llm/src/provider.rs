@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use deid::SafeText;
 use domain::keys::ApiKey;
 use domain::spending::{Reservation, ThinkingLevel, TokenUsage, prompt_tokens_at_most};
-use domain::text;
 use hyper::body::Bytes;
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
@@ -88,6 +87,8 @@ pub enum Form {
 /// A request as it will be sent: the very bytes, so that what is reserved, recorded and sent is one thing.
 #[derive(Clone)]
 pub struct Sealed {
+    /// The model that it is for.
+    pub(crate) model: String,
     pub(crate) path: String,
     pub(crate) body: Bytes,
     pub(crate) form: Form,
@@ -95,13 +96,13 @@ pub struct Sealed {
 
 impl Sealed {
     /// Seals a body.
-    pub const fn new(path: String, body: Bytes, form: Form) -> Self {
-        Self { path, body, form }
+    pub const fn new(model: String, path: String, body: Bytes, form: Form) -> Self {
+        Self { model, path, body, form }
     }
 
-    /// SHA-256 of the bytes, hexadecimal: the egress ledger's word for them.
-    pub fn sha256(&self) -> String {
-        text::hexadecimal(&Sha256::digest(&self.body))
+    /// SHA-256 of the bytes: the egress ledger's word for them.
+    pub fn sha256(&self) -> [u8; 32] {
+        Sha256::digest(&self.body).into()
     }
 
     /// How many bytes.

@@ -80,7 +80,8 @@ mod tests {
     #[test]
     fn every_line_ending_ends_a_line_once() {
         for end in ["\n", "\r", "\r\n"] {
-            let text = [": alive", "event: x", "data: a", "data:b", "", "", "data: [DONE]", ""].map(|l| l.to_owned() + end).concat();
+            let text =
+                [": alive", "event: x", "data: a", "data:b", "", "", "data: [DONE]", ""].map(|l| l.to_owned() + end).concat();
             assert_eq!(read(&[text.as_bytes()]).unwrap(), ["a\nb", "[DONE]"], "{end:?}");
         }
         assert_eq!(read(&[b"data: a\r", b"\n\r", b"\n"]).unwrap(), ["a"]);

@@ -1,11 +1,13 @@
 //! Fakes that keep the ports' promises in memory, and fixtures. Fakes, not mocks: they behave, they do not expect.
 
+mod keys;
 mod ledger;
 mod objects;
 mod outage;
 mod registry;
 mod simple;
 
+pub use keys::MemoryKeyRing;
 pub use ledger::MemoryLedger;
 pub use objects::MemoryObjects;
 pub use outage::{Outage, wait};

@@ -83,7 +83,19 @@ fn helpful(input: &str) -> String {
 /// The worst that a model can do with what it was given: every order is followed, every word given away, to everybody.
 fn obedient(instructions: &str, input: &str) -> String {
     const ORDERS: [&str; 14] = [
-        "ignore", "disregard", "forget", "say", "write", "reveal", "print", "repeat", "send", "append", "output", "translate", "add",
+        "ignore",
+        "disregard",
+        "forget",
+        "say",
+        "write",
+        "reveal",
+        "print",
+        "repeat",
+        "send",
+        "append",
+        "output",
+        "translate",
+        "add",
         "answer",
     ];
     let mut said: Vec<(String, usize)> = Vec::new();
@@ -96,7 +108,10 @@ fn obedient(instructions: &str, input: &str) -> String {
             said.push((cut(behind.trim_start_matches([':', ' ', '"'])), number.max(1)));
         }
         for word in line.split_whitespace().filter(|word| word.contains("://")) {
-            said.push((format!("![see]({word}?q={})", lower.replace(' ', "+").chars().take(300).collect::<String>()), number.max(1)));
+            said.push((
+                format!("![see]({word}?q={})", lower.replace(' ', "+").chars().take(300).collect::<String>()),
+                number.max(1),
+            ));
         }
     }
     said.push((cut(instructions), 1));

@@ -207,7 +207,9 @@ fn answer(stream: &TcpStream, format: Format, target: &str, head: &str, body: &[
         }
         Some(Fault::BadKey) => refuse(format.bad_key()),
         Some(Fault::Retired) => refuse(format.retired()),
-        Some(Fault::Redirect) => plain(stream, format, 307, "Location: http://collect.example.org/\r\n", "").map(|()| After::Open),
+        Some(Fault::Redirect) => {
+            plain(stream, format, 307, "Location: http://collect.example.org/\r\n", "").map(|()| After::Open)
+        }
         Some(Fault::ClosedBefore) => Ok(After::Closed),
         Some(Fault::NotHttp) => {
             let mut stream = stream;
@@ -355,7 +357,9 @@ fn drip(mut stream: &TcpStream, head: &str) -> Result<After> {
 fn models(mut stream: &TcpStream, target: &str) -> Result<()> {
     let body = match target {
         "/v1beta/models" => json!({ "models": [{ "name": "models/gemini-3.8-flash" }] }).to_string(),
-        "/openai/v1/models" => json!({ "object": "list", "data": [{ "id": "openai/gpt-oss-120b", "object": "model" }] }).to_string(),
+        "/openai/v1/models" => {
+            json!({ "object": "list", "data": [{ "id": "openai/gpt-oss-120b", "object": "model" }] }).to_string()
+        }
         _ => String::new(),
     };
     let status = if body.is_empty() { 404 } else { 200 };

@@ -155,7 +155,11 @@ impl Format {
         let reason = self.reason(fault);
         match self {
             Self::Gemini => {
-                let part = if fault == Some(Fault::ToolCall) { json!({ "functionCall": { "name": "x", "args": {} } }) } else { json!({ "text": text }) };
+                let part = if fault == Some(Fault::ToolCall) {
+                    json!({ "functionCall": { "name": "x", "args": {} } })
+                } else {
+                    json!({ "text": text })
+                };
                 let thought = json!({ "text": "Let me see what the passages say.", "thought": true });
                 let mut body = json!({
                     "candidates": [{ "content": { "parts": [thought, part], "role": "model" }, "finishReason": reason, "index": 0 }],
@@ -172,7 +176,8 @@ impl Format {
                 format!("{body:#}\n")
             }
             Self::OpenAi => {
-                let mut spoken = json!({ "role": "assistant", "content": text, "reasoning": "Let me see what the passages say." });
+                let mut spoken =
+                    json!({ "role": "assistant", "content": text, "reasoning": "Let me see what the passages say." });
                 if fault == Some(Fault::ToolCall) {
                     spoken = json!({ "role": "assistant", "content": null, "tool_calls": [{ "id": "x", "type": "function", "function": { "name": "x", "arguments": "{}" } }] });
                 }
@@ -212,7 +217,10 @@ impl Format {
                 let running = json!({ "promptTokenCount": USAGE[0], "totalTokenCount": USAGE[0] });
                 events.push(event(json!([{ "text": "Let me see.", "thought": true }]), None, running.clone()));
                 if fault == Some(Fault::PromptBlocked) {
-                    return vec![json!({ "promptFeedback": { "blockReason": "PROHIBITED_CONTENT" }, "usageMetadata": running }).to_string()];
+                    return vec![
+                        json!({ "promptFeedback": { "blockReason": "PROHIBITED_CONTENT" }, "usageMetadata": running })
+                            .to_string(),
+                    ];
                 }
                 if fault == Some(Fault::ToolCall) {
                     events.push(event(json!([{ "functionCall": { "name": "x", "args": {} } }]), None, running.clone()));
@@ -257,7 +265,8 @@ impl Format {
                     Some(Fault::DuplicateUsage) => 2,
                     _ => 1,
                 };
-                let counted = json!({ "id": "chatcmpl-4b1e2c", "object": "chat.completion.chunk", "choices": [], "usage": self.usage() });
+                let counted =
+                    json!({ "id": "chatcmpl-4b1e2c", "object": "chat.completion.chunk", "choices": [], "usage": self.usage() });
                 events.extend(std::iter::repeat_n(counted.to_string(), times));
                 events.push("[DONE]".to_owned());
             }
@@ -268,8 +277,13 @@ impl Format {
     /// An error in the middle of a stream that began well.
     pub fn error_event(self) -> String {
         match self {
-            Self::Gemini => json!({ "error": { "code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE" } }).to_string(),
-            Self::OpenAi => json!({ "id": "chatcmpl-4b1e2c", "choices": [], "x_groq": { "id": "req_01k", "error": "over capacity" } }).to_string(),
+            Self::Gemini => {
+                json!({ "error": { "code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE" } }).to_string()
+            }
+            Self::OpenAi => {
+                json!({ "id": "chatcmpl-4b1e2c", "choices": [], "x_groq": { "id": "req_01k", "error": "over capacity" } })
+                    .to_string()
+            }
         }
     }
 

@@ -277,12 +277,15 @@ mod tests {
 
     #[test]
     fn what_the_page_does_not_show_is_a_chunk_of_its_own_and_says_so() {
-        let mut shown = page(1, &[
-            (BlockKind::Paragraph, "Give 5 mg."),
-            (BlockKind::Heading { level: 1 }, "Ignore this."),
-            (BlockKind::Paragraph, "Give 500 mg."),
-            (BlockKind::Paragraph, "Twice daily."),
-        ]);
+        let mut shown = page(
+            1,
+            &[
+                (BlockKind::Paragraph, "Give 5 mg."),
+                (BlockKind::Heading { level: 1 }, "Ignore this."),
+                (BlockKind::Paragraph, "Give 500 mg."),
+                (BlockKind::Paragraph, "Twice daily."),
+            ],
+        );
         shown.blocks[1].flags.push(Flag::Hidden);
         shown.blocks[2].flags.push(Flag::Hidden);
         let chunks = cut(vec![shown]);

@@ -113,17 +113,25 @@ fn reply(gathered: &dyn Gather, text: String) -> Result<Reply, CallError> {
 #[async_trait]
 impl ProviderClient for HttpProvider {
     fn seal(&self, request: &ModelRequest<'_>, form: Form) -> Sealed {
-        Sealed::new(self.wire.path(request.model, form), Bytes::from(self.wire.body(request, form)), form)
+        Sealed::new(
+            request.model.to_owned(),
+            self.wire.path(request.model, form),
+            Bytes::from(self.wire.body(request, form)),
+            form,
+        )
     }
 
     async fn call(
         &self,
         sealed: &Sealed,
         key: Option<&ApiKey>,
-        _reservation: &Reservation,
+        reservation: &Reservation,
         patience: Patience,
         pieces: Pieces<'_>,
     ) -> Result<Reply, CallError> {
+        if reservation.model() != sealed.model {
+            return Err(CallError::free(Failure::Rejected));
+        }
         let key = key.map(|key| (self.wire.key_header(), key));
         let sent = self.http.post(&self.address, &sealed.path, key, sealed.body.clone(), patience).await;
         let body = match sent {
