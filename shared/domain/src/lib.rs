@@ -3,12 +3,14 @@
 
 pub mod alert;
 pub mod audit;
+pub mod breaker;
 pub mod chat;
 pub mod context;
 pub mod documents;
 pub mod fault;
 pub mod ids;
 pub mod keys;
+pub mod limits;
 pub mod objects;
 pub mod phi;
 pub mod retrieval;

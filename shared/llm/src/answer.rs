@@ -59,8 +59,7 @@ impl AnswerReader {
         self.text.push_str(piece);
         let mut written = Vec::new();
         let bytes = self.text.as_bytes();
-        for at in self.seen..bytes.len() {
-            let byte = bytes[at];
+        for (at, byte) in bytes.iter().copied().enumerate().skip(self.seen) {
             if self.in_string {
                 let was_escaped = std::mem::take(&mut self.is_escaped);
                 match byte {

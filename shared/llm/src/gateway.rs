@@ -10,6 +10,7 @@ use crate::prompt;
 use crate::provider::{Form, ModelRequest, ProviderClient, Sealed};
 use crate::supports::places;
 use async_trait::async_trait;
+use domain::breaker::{Breakers, Permission, Permit};
 use domain::chat::{ChatModel, Completion, DraftSentence, Prompt};
 use domain::fault::PortError;
 use domain::keys::{Key, KeyRing};
@@ -73,6 +74,8 @@ pub struct Gateway {
     pub gate: Gate,
     /// The money.
     pub ledger: Ledger,
+    /// Which providers are worth asking.
+    pub breakers: Breakers,
     /// How long and how much.
     pub bounds: Bounds,
     /// The time: prices and days of the ledger depend on it, and a function lives longer than a request.
@@ -92,6 +95,8 @@ enum Missed {
     Call(Failure),
     /// There is no money for it.
     Cap(Cap),
+    /// It has failed for others a moment ago.
+    Unwell,
     /// There is no key for it.
     NoKey,
     /// The model cannot be had today.
@@ -109,6 +114,7 @@ impl Missed {
         match self {
             Self::Call(failure) => failure.as_str(),
             Self::Cap(cap) => cap.as_str(),
+            Self::Unwell => "unwell",
             Self::NoKey => "no_key",
             Self::NoPrice => "no_price",
             Self::Ledger(_) => "no_ledger",
@@ -123,7 +129,7 @@ impl Missed {
             Self::Call(failure) => !matches!(failure.next(), Next::Quote),
             // The deployment's, the department's and the person's money is the same for every provider.
             Self::Cap(cap) => matches!(cap, Cap::Threshold),
-            Self::NoKey | Self::NoPrice => true,
+            Self::Unwell | Self::NoKey | Self::NoPrice => true,
             Self::Ledger(_) | Self::Gone | Self::Late => false,
         }
     }
@@ -159,7 +165,15 @@ impl Gateway {
             };
             let mut said = 0;
             let question = Asked { route, outgoing: &outgoing, prompt, form, until };
-            match self.ask(&question, sentences, gone, &mut said).await {
+            let answered = match self.permit(route).await {
+                Err(missed) => Err(missed),
+                Ok(permit) => {
+                    let answered = self.ask(&question, sentences, gone, &mut said).await;
+                    self.report(permit, answered.as_ref().err()).await;
+                    answered
+                }
+            };
+            match answered {
                 Ok(completion) => return Ok(completion),
                 Err(missed) => {
                     tracing::warn!(
@@ -179,6 +193,27 @@ impl Gateway {
         match last {
             Missed::Ledger(error) => Err(error),
             missed => Err(PortError::Unavailable { operation: "complete", code: missed.as_str().into() }),
+        }
+    }
+
+    /// Whether a provider is worth asking. Where nobody knows it is: the wait is bounded.
+    async fn permit(&self, route: &Route) -> Result<Option<Permit>, Missed> {
+        match self.breakers.permit(route.usual.provider.as_str(), (self.clock)()).await {
+            Ok(Permit { permission: Permission::Blocked { .. }, .. }) => Err(Missed::Unwell),
+            Ok(permit) => Ok(Some(permit)),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Tells the others how a provider is, if a call has shown it. What is not told is found out again.
+    async fn report(&self, permit: Option<Permit>, missed: Option<&Missed>) {
+        let is_well = match missed {
+            None => true,
+            Some(Missed::Call(failure)) => !failure.is_outage(),
+            Some(_) => return,
+        };
+        if let Some(permit) = permit {
+            let _ = self.breakers.report(permit, is_well, (self.clock)()).await;
         }
     }
 

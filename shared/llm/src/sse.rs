@@ -121,7 +121,7 @@ mod tests {
             for event in &events {
                 // Mixed endings: LF after CR would be read as one of them.
                 let end = ends.next().unwrap();
-                text.push_str(&format!("data: {event}{end}{end}"));
+                text.extend(["data: ", event, end, end]);
             }
             let bytes = text.as_bytes();
             let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();

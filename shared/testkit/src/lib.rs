@@ -1,5 +1,6 @@
 //! Fakes that keep the ports' promises in memory, and fixtures. Fakes, not mocks: they behave, they do not expect.
 
+mod admissions;
 mod keys;
 mod ledger;
 mod objects;
@@ -7,11 +8,13 @@ mod outage;
 mod registry;
 mod simple;
 
+pub use admissions::{MemoryAdmissions, MemoryBreakers};
 pub use keys::MemoryKeyRing;
 pub use ledger::MemoryLedger;
 pub use objects::MemoryObjects;
 pub use outage::{Outage, wait};
 pub use registry::MemoryRegistry;
 pub use simple::{
-    CountingIds, FixedExtractor, MemoryAlerts, MemoryAuditLog, WordEmbedder, context, document_of_paragraphs, fixed_now,
+    CountingIds, FixedExtractor, KnownIdentifiers, MemoryAlerts, MemoryAuditLog, WordEmbedder, context, document_of_paragraphs,
+    fixed_now,
 };

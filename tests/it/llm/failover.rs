@@ -195,3 +195,22 @@ async fn a_stream_comes_sentence_by_sentence_and_ends_when_the_person_hangs_up()
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_fails_again_and_again_is_not_asked_for_a_while() {
+    let setup = Setup::new(Format::Gemini);
+    setup.double.behave(Format::Gemini, Behaviour::failing(Fault::Status(503, None)));
+    let case = Case::new(QUESTION, &PASSAGES);
+    for _ in 0..5 {
+        let completion = setup.gateway.complete(&case.prompt()).await.expect("an answer");
+        assert_eq!(completion.model.as_deref(), Some("openai/gpt-oss-120b"));
+    }
+    assert_eq!((asked(&setup, Format::Gemini), asked(&setup, Format::OpenAi)), (3, 5), "three failures in a row are enough");
+    // A refused key is our matter and closes nobody's way.
+    let setup = Setup::new(Format::Gemini);
+    setup.double.behave(Format::Gemini, Behaviour::failing(Fault::BadKey));
+    for _ in 0..5 {
+        setup.gateway.complete(&case.prompt()).await.expect("an answer");
+    }
+    assert_eq!(asked(&setup, Format::Gemini), 15);
+}

@@ -8,6 +8,7 @@ use crate::repository;
 use ::deid::{Deidentifier, TABLES_FILE};
 use ::llm::gateway::Bounds;
 use ::llm::{Address, Gate, Gateway, HttpClient, HttpProvider, ProviderClient, Route};
+use domain::breaker::{BreakerRules, Breakers};
 use domain::chat::Prompt;
 use domain::context::{Context, Role};
 use domain::documents::chunks::{Chunk, Span};
@@ -19,7 +20,7 @@ use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
-use testkit::{CountingIds, MemoryAlerts, MemoryAuditLog, MemoryKeyRing, MemoryLedger};
+use testkit::{CountingIds, MemoryAlerts, MemoryAuditLog, MemoryBreakers, MemoryKeyRing, MemoryLedger};
 use tests::llm_double::{Format, LlmDouble};
 
 /// Tests wait only for what never comes, and not for long.
@@ -110,6 +111,11 @@ impl Setup {
             routes: vec![route(first, keys.clone()), route(second, MemoryKeyRing::of(&["key-second"]))],
             gate: gate(),
             ledger: money.ledger.clone(),
+            breakers: Breakers {
+                store: Arc::new(MemoryBreakers::default()),
+                rules: BreakerRules::default(),
+                ids: Arc::new(CountingIds::default()),
+            },
             bounds: BOUNDS,
             clock: now,
             analyzer: Analyzer::default(),

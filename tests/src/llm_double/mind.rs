@@ -73,7 +73,7 @@ fn helpful(input: &str) -> String {
         .map(|(number, sentence)| (words(&sentence).intersection(&question).count(), number, sentence))
         .filter(|(shared, _, _)| *shared > 0)
         .collect();
-    ranked.sort_by(|a, b| b.0.cmp(&a.0));
+    ranked.sort_by_key(|(shared, _, _)| std::cmp::Reverse(*shared));
     let best = ranked.first().map_or(0, |first| first.0);
     let chosen = ranked.into_iter().filter(|(shared, _, _)| *shared == best).take(2);
     let sentences: Vec<_> = chosen.map(|(_, number, text)| json!({ "text": text, "passages": [number] })).collect();

@@ -216,17 +216,17 @@ fn answer(stream: &TcpStream, format: Format, target: &str, head: &str, body: &[
             stream.write_all(b"SSH-2.0-OpenSSH_9.9\r\n\r\n")?;
             Ok(After::Closed)
         }
-        Some(Fault::Silent) => wait(stream),
+        Some(Fault::Silent) => Ok(wait(stream)),
         fault if is_stream => in_events(stream, format, &text, fault),
         fault => at_once(stream, format, &text, fault),
     }
 }
 
 /// Waits until the other side hangs up.
-fn wait(mut stream: &TcpStream) -> Result<After> {
+fn wait(mut stream: &TcpStream) -> After {
     let mut rest = [0; 1024];
     while stream.read(&mut rest).is_ok_and(|length| length > 0) {}
-    Ok(After::HungUp)
+    After::HungUp
 }
 
 /// Whether the other side hangs up within a moment.
@@ -262,7 +262,7 @@ fn at_once(mut stream: &TcpStream, format: Format, text: &str, fault: Option<Fau
         Some(Fault::Drip) => drip(stream, &format!("{head}Content-Length: {}\r\n\r\n", body.len())),
         Some(Fault::Stalled) => {
             stream.write_all(format!("{head}Content-Length: {}\r\n\r\n", body.len()).as_bytes())?;
-            wait(stream)
+            Ok(wait(stream))
         }
         Some(Fault::ClosedWithin) => {
             stream.write_all(format!("{head}Content-Length: {}\r\n\r\n", body.len()).as_bytes())?;
@@ -316,7 +316,7 @@ fn in_events(mut stream: &TcpStream, format: Format, text: &str, fault: Option<F
         Some(Fault::Drip) => return drip(stream, &format!("{head}Transfer-Encoding: chunked\r\n\r\nffffff\r\n")),
         Some(Fault::Stalled) => {
             send_chunks(stream, &head, frames.iter().take(beginning).map(Vec::as_slice), false)?;
-            return wait(stream);
+            return Ok(wait(stream));
         }
         Some(Fault::ClosedWithin) => {
             send_chunks(stream, &head, frames.iter().take(beginning).map(Vec::as_slice), false)?;

@@ -19,7 +19,7 @@ pub enum Format {
 impl Format {
     /// The format of a request's target.
     pub fn of(target: &str) -> Option<Self> {
-        if target.starts_with("/v1beta/models/") && target.contains(":") {
+        if target.starts_with("/v1beta/models/") && target.contains(':') {
             Some(Self::Gemini)
         } else if target.ends_with("/chat/completions") {
             Some(Self::OpenAi)

@@ -115,6 +115,7 @@ struct PromptFeedback {
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
+#[expect(clippy::struct_field_names, reason = "the provider's names")]
 struct UsageMetadata {
     prompt_token_count: u32,
     cached_content_token_count: u32,

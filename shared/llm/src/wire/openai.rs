@@ -200,8 +200,8 @@ struct Gathered {
     is_stream: bool,
     is_done: bool,
     finish_reason: Option<String>,
-    refuses: bool,
-    calls_tool: bool,
+    /// It said something that is no answer: a refusal, a tool call.
+    strayed: Option<Failure>,
     usage: Option<TokenUsage>,
 }
 
@@ -226,16 +226,22 @@ impl Gather for Gathered {
         self.is_stream |= choice.delta.is_some();
         self.finish_reason = choice.finish_reason.or_else(|| self.finish_reason.take());
         let spoken = choice.message.or(choice.delta).unwrap_or_default();
-        self.refuses |= spoken.refusal.is_some_and(|refusal| !refusal.is_empty());
-        self.calls_tool |= spoken.tool_calls.is_some_and(|calls| !calls.is_empty());
+        if spoken.refusal.is_some_and(|refusal| !refusal.is_empty()) {
+            self.strayed = Some(Failure::Blocked);
+        } else if spoken.tool_calls.is_some_and(|calls| !calls.is_empty()) {
+            self.strayed = Some(Failure::Diverted);
+        }
         Ok(spoken.content.unwrap_or_default())
     }
 
     fn end(&self) -> Result<End, Failure> {
+        if self.is_stream && !self.is_done {
+            return Err(Failure::Cut);
+        }
+        if let Some(strayed) = self.strayed {
+            return Err(strayed);
+        }
         match self.finish_reason.as_deref() {
-            _ if self.is_stream && !self.is_done => Err(Failure::Cut),
-            _ if self.refuses => Err(Failure::Blocked),
-            _ if self.calls_tool => Err(Failure::Diverted),
             Some("stop") => Ok(End::Done),
             Some("length") => Ok(End::Truncated),
             Some("content_filter") => Err(Failure::Blocked),
