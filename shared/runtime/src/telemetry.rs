@@ -22,6 +22,7 @@ const OURS: &[&str] = &[
     "extract",
     "index",
     "indexer",
+    "llm",
     "objects",
     "runtime",
     "seal",
