@@ -457,6 +457,7 @@ fn what_the_local_emulator_does_not_prove_is_exactly_this_list() {
         "Resources.ConversationsTable.Properties.DeletionProtectionEnabled",
         "Resources.DocumentsTable.Properties.DeletionProtectionEnabled",
         "Resources.LedgerTable.Properties.DeletionProtectionEnabled",
+        "Resources.LimitsTable.Properties.DeletionProtectionEnabled",
         // The emulator speaks plain HTTP.
         "Resources.DocumentsBucketPolicy.Properties.PolicyDocument.Statement.Condition.Bool.aws:SecureTransport",
         "Resources.IndexBucketPolicy.Properties.PolicyDocument.Statement.Condition.Bool.aws:SecureTransport",

@@ -4,10 +4,15 @@ mod audit_table;
 mod documents_table;
 mod engine_rows;
 mod item;
+mod ledger_rows;
+mod ledger_table;
+mod limits_table;
 
 pub use audit_table::AuditTable;
 pub use documents_table::DocumentsTable;
 pub use engine_rows::EngineRows;
+pub use ledger_table::LedgerTable;
+pub use limits_table::LimitsTable;
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
