@@ -228,7 +228,7 @@ impl LedgerStore for LedgerTable {
         if hold.grade == Grade::Usual {
             // Nothing is below a threshold of nothing, not even a day without spending.
             let absent = if caps.threshold() == MicroDollars::ZERO { "" } else { "attribute_not_exists(spent) OR " };
-            fits += &format!(" AND ({absent}spent < :threshold)");
+            fits = format!("{fits} AND ({absent}spent < :threshold)");
             update = update.expression_attribute_values(":threshold", n(caps.threshold().micros()));
         }
         let update = update

@@ -93,7 +93,7 @@ impl AdmissionLog for LimitsTable {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         for (number, window) in rule.windows().iter().enumerate() {
             let place = format!("times[{}]", window.most() - 1);
-            room += &format!(" AND (attribute_not_exists({place}) OR {place} <= :edge{number})");
+            room = format!("{room} AND (attribute_not_exists({place}) OR {place} <= :edge{number})");
             update = update.expression_attribute_values(format!(":edge{number}"), n(window.edge(now)));
         }
         match update.condition_expression(room).send().await {

@@ -13,5 +13,6 @@ pub use objects::MemoryObjects;
 pub use outage::{Outage, wait};
 pub use registry::MemoryRegistry;
 pub use simple::{
-    CountingIds, FixedExtractor, MemoryAlerts, MemoryAuditLog, WordEmbedder, context, document_of_paragraphs, fixed_now,
+    CountingIds, FixedExtractor, KnownIdentifiers, MemoryAlerts, MemoryAuditLog, WordEmbedder, context, document_of_paragraphs,
+    fixed_now,
 };

@@ -26,7 +26,8 @@ use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use testkit::{
-    CountingIds, FixedExtractor, MemoryAdmissions, MemoryAuditLog, MemoryObjects, MemoryRegistry, Outage, WordEmbedder,
+    CountingIds, FixedExtractor, KnownIdentifiers, MemoryAdmissions, MemoryAuditLog, MemoryObjects, MemoryRegistry, Outage,
+    WordEmbedder,
 };
 
 /// The request id in the sample events of the API.
@@ -130,13 +131,14 @@ impl House {
             registry: Box::new(registry.clone()),
             objects: Box::new(documents.clone()),
             extractor: Box::new(FixedExtractor),
+            identifiers: Box::new(KnownIdentifiers::default()),
             embedder: Box::new(WordEmbedder),
             index: Box::new(SegmentWriter::new(Arc::new(index.clone()), WordEmbedder.model_id().to_owned())),
             upkeep: Box::new(SegmentWriter::new(Arc::new(index.clone()), WordEmbedder.model_id().to_owned())),
             audit: Box::new(audit.clone()),
             ids: Box::new(CountingIds::default()),
             // An attempt that was cut off is over at once: the next delivery need not wait for its claim to end.
-            bounds: Bounds { claim_s: 0, size_bytes_max: 10_000, default_tenant: TenantId::parse("main").ok() },
+            bounds: Bounds { claim_s: 0, size_bytes_max: 10_000, default_tenant: TenantId::parse("main").ok(), quarantine: None },
         };
         let limits = Limits { questions: Rule::new(0, None), uploads: Rule::new(0, None) };
         Self { outage, documents, index, registry, audit, indexer, limits, admissions: MemoryAdmissions::default() }
