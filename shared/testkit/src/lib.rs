@@ -1,6 +1,7 @@
 //! Fakes that keep the ports' promises in memory, and fixtures. Fakes, not mocks: they behave, they do not expect.
 
 mod admissions;
+mod keys;
 mod ledger;
 mod objects;
 mod outage;
@@ -8,6 +9,7 @@ mod registry;
 mod simple;
 
 pub use admissions::{MemoryAdmissions, MemoryBreakers};
+pub use keys::MemoryKeyRing;
 pub use ledger::MemoryLedger;
 pub use objects::MemoryObjects;
 pub use outage::{Outage, wait};
