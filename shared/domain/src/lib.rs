@@ -11,4 +11,5 @@ pub mod objects;
 pub mod phi;
 pub mod retrieval;
 pub mod scale;
+pub mod signing;
 pub mod text;

@@ -1,11 +1,15 @@
 //! DynamoDB, one file per table. Every write that decides something is one conditional write, never read-then-write.
 
+mod audit_state;
 mod audit_table;
+mod audit_trail;
 mod documents_table;
 mod engine_rows;
 mod item;
 
-pub use audit_table::AuditTable;
+pub use audit_state::AuditState;
+pub use audit_table::{AuditIntake, AuditTable};
+pub use audit_trail::AuditRows;
 pub use documents_table::DocumentsTable;
 pub use engine_rows::EngineRows;
 

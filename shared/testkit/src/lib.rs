@@ -4,8 +4,10 @@ mod objects;
 mod outage;
 mod registry;
 mod simple;
+mod trail;
 
 pub use objects::MemoryObjects;
 pub use outage::{Outage, wait};
 pub use registry::MemoryRegistry;
 pub use simple::{CountingIds, FixedExtractor, MemoryAuditLog, WordEmbedder, context, document_of_paragraphs, fixed_now};
+pub use trail::{MemoryTrail, trail_row};
