@@ -4,6 +4,7 @@
 
 mod functions;
 mod local;
+mod money;
 mod repository;
 mod template;
 mod tidy;

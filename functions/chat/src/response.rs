@@ -124,8 +124,8 @@ impl<'a> AnswerBody<'a> {
             usage: UsageBody {
                 passages: answer.passages,
                 unsupported_sentences: answer.unsupported,
-                input_tokens: answer.usage.input,
-                output_tokens: answer.usage.output,
+                input_tokens: answer.usage.sent(),
+                output_tokens: answer.usage.received(),
             },
             trace_id,
         }

@@ -2,7 +2,7 @@
 //! that says too little is refused, not defaulted.
 
 use crate::problem::{Kind, Problem};
-use domain::context::{Actor, Context, Role};
+use domain::context::{Actor, Context, Department, Role};
 use domain::documents::attributes::Group;
 use domain::ids::{RequestId, SubjectId, TenantId};
 use jiff::Timestamp;
@@ -32,17 +32,26 @@ pub fn context(request: &Request, now: Timestamp) -> Result<Context, Problem> {
     let tenant = TenantId::parse(claim("custom:tenant"))
         .map_err(|_| Problem::new(Kind::Denied, "The account belongs to no tenant. An administrator must set it."))?;
     let (roles, groups) = memberships(claim("cognito:groups"));
-    Ok(Context { actor: Actor { subject, roles, groups }, tenant, request_id: request_id(request), now })
+    let department = department(claim("cognito:groups"));
+    Ok(Context { actor: Actor { subject, roles, groups, department }, tenant, request_id: request_id(request), now })
 }
 
 /// The pool's groups are roles (`clinician`) and access groups (`access:oncology`); others are a directory's own and say nothing
 /// here. REST APIs hand them over as `a,b`, HTTP APIs as `[a b]`.
 fn memberships(claim: &str) -> (Vec<Role>, BTreeSet<Group>) {
-    let names = || claim.split(|c: char| c == ',' || c.is_whitespace() || c == '[' || c == ']');
-    let mut roles: Vec<Role> = names().filter_map(Role::from_group).collect();
+    let mut roles: Vec<Role> = names(claim).filter_map(Role::from_group).collect();
     roles.sort_unstable();
     roles.dedup();
-    (roles, names().filter_map(Group::from_claim).collect())
+    (roles, names(claim).filter_map(Group::from_claim).collect())
+}
+
+/// The department that pays (`department:icu`). Of somebody who is in several it is always the same one: the first by name.
+fn department(claim: &str) -> Option<Department> {
+    names(claim).filter_map(Department::from_claim).min()
+}
+
+fn names(claim: &str) -> impl Iterator<Item = &str> {
+    claim.split(|c: char| c == ',' || c.is_whitespace() || c == '[' || c == ']')
 }
 
 #[cfg(test)]
@@ -57,6 +66,13 @@ mod tests {
         assert_eq!(roles("[document-admin clinician clinician]"), both);
         assert_eq!(roles("all-staff, Clinician, access:clinician"), []);
         assert_eq!(roles(""), []);
+    }
+
+    #[test]
+    fn one_department_pays() {
+        let paying = |claim| department(claim).map(|department| department.as_str().to_owned());
+        assert_eq!(paying("clinician,department:ward,department:icu").as_deref(), Some("icu"));
+        assert_eq!(paying("clinician,access:icu,department:,department:ICU,department:a/b"), None);
     }
 
     #[test]

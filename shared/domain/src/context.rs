@@ -1,7 +1,7 @@
 //! Who asks, for whom, when: handed to every use case.
 
 use crate::documents::attributes::{Attributes, Group};
-use crate::ids::{RequestId, SubjectId, TenantId};
+use crate::ids::{ParseIdError, RequestId, SubjectId, TenantId};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -60,6 +60,36 @@ pub struct Actor {
     pub roles: Vec<Role>,
     /// The access groups that the person is in.
     pub groups: BTreeSet<Group>,
+    /// The department that pays for what the person asks, if there is one.
+    pub department: Option<Department>,
+}
+
+/// A department that has a budget of its own: what comes after `department:` in the name of a group of the user pool.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Department(String);
+
+impl Department {
+    /// What the names of the user pool's groups begin with if they are a department.
+    pub const CLAIM_PREFIX: &str = "department:";
+
+    /// Reads a department's name: `[a-z0-9][a-z0-9-]{0,31}`.
+    pub fn parse(text: &str) -> Result<Self, ParseIdError> {
+        let well_formed = (1..=32).contains(&text.len())
+            && !text.starts_with('-')
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if well_formed { Ok(Self(text.to_owned())) } else { Err(ParseIdError { kind: "department" }) }
+    }
+
+    /// Reads the name of a group of the user pool.
+    pub fn from_claim(name: &str) -> Option<Self> {
+        Self::parse(name.strip_prefix(Self::CLAIM_PREFIX)?).ok()
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// Something that takes a role. One entry per kind of act, so that the whole policy is read here.
@@ -164,7 +194,12 @@ mod tests {
 
     fn context(roles: &[Role]) -> Context {
         Context {
-            actor: Actor { subject: SubjectId::parse("person-1").unwrap(), roles: roles.to_vec(), groups: BTreeSet::new() },
+            actor: Actor {
+                subject: SubjectId::parse("person-1").unwrap(),
+                roles: roles.to_vec(),
+                groups: BTreeSet::new(),
+                department: None,
+            },
             tenant: TenantId::parse("main").unwrap(),
             request_id: RequestId::new("r"),
             now: Timestamp::UNIX_EPOCH,

@@ -1,13 +1,19 @@
 //! Fakes that keep the ports' promises in memory, and fixtures. Fakes, not mocks: they behave, they do not expect.
 
+mod admissions;
+mod ledger;
 mod objects;
 mod outage;
 mod registry;
 mod simple;
 mod trail;
 
+pub use admissions::{MemoryAdmissions, MemoryBreakers};
+pub use ledger::MemoryLedger;
 pub use objects::MemoryObjects;
 pub use outage::{Outage, wait};
 pub use registry::MemoryRegistry;
-pub use simple::{CountingIds, FixedExtractor, MemoryAuditLog, WordEmbedder, context, document_of_paragraphs, fixed_now};
+pub use simple::{
+    CountingIds, FixedExtractor, MemoryAlerts, MemoryAuditLog, WordEmbedder, context, document_of_paragraphs, fixed_now,
+};
 pub use trail::{MemoryTrail, trail_row};

@@ -2,6 +2,7 @@
 
 use crate::outage::Outage;
 use async_trait::async_trait;
+use domain::alert::{Alert, AlertSink};
 use domain::audit::{AuditEvent, AuditLog};
 use domain::context::{Actor, Context, Role};
 use domain::documents::index_object::Extractor;
@@ -49,6 +50,34 @@ impl AuditLog for MemoryAuditLog {
         }
         let answer = self.outage.call("PutItem audit").await?;
         self.events.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
+        answer.with(())
+    }
+}
+
+/// Alerts in memory. A clone is the same sink.
+#[derive(Clone, Default)]
+pub struct MemoryAlerts {
+    alerts: Arc<Mutex<Vec<Alert>>>,
+    outage: Outage,
+}
+
+impl MemoryAlerts {
+    /// A sink whose calls fail when this outage says so.
+    pub fn with_outage(outage: Outage) -> Self {
+        Self { outage, ..Self::default() }
+    }
+
+    /// Everything that was published.
+    pub fn alerts(&self) -> Vec<Alert> {
+        self.alerts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[async_trait]
+impl AlertSink for MemoryAlerts {
+    async fn publish(&self, alert: &Alert) -> Result<(), PortError> {
+        let answer = self.outage.call("Publish alert").await?;
+        self.alerts.lock().unwrap_or_else(PoisonError::into_inner).push(alert.clone());
         answer.with(())
     }
 }
@@ -138,6 +167,7 @@ pub fn context(tenant: &str, roles: &[Role]) -> Context {
             subject: SubjectId::parse("person-1").expect("a subject"),
             roles: roles.to_vec(),
             groups: BTreeSet::new(),
+            department: None,
         },
         tenant: TenantId::parse(tenant).expect("a tenant"),
         request_id: RequestId::new("request-1"),

@@ -13,6 +13,7 @@ use crate::documents::chunks::Span;
 use crate::fault::PortError;
 use crate::ids::{ConversationId, DocumentId};
 use crate::retrieval::{Embedding, Filter, Passage, TermWeight};
+pub use crate::spending::TokenUsage;
 use async_trait::async_trait;
 use scope::OutOfScope;
 use std::ops::Range;
@@ -89,15 +90,6 @@ pub struct DraftSentence {
     pub text: String,
     /// Which passage supports it: its place in [`Prompt::passages`], and the range of its text in code points.
     pub supports: Vec<(usize, Range<usize>)>,
-}
-
-/// What a call used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TokenUsage {
-    /// Tokens sent. 0 for a model that counts none.
-    pub input: u32,
-    /// Tokens received, thinking included.
-    pub output: u32,
 }
 
 /// What a model answers. No sentences means that it found no support.

@@ -331,7 +331,12 @@ impl IndexObject<'_> {
         details: &[(&'static str, AuditValue)],
     ) -> Result<(), PortError> {
         let context = Context {
-            actor: Actor { subject: agent.clone(), roles: Vec::new(), groups: std::collections::BTreeSet::new() },
+            actor: Actor {
+                subject: agent.clone(),
+                roles: Vec::new(),
+                groups: std::collections::BTreeSet::new(),
+                department: None,
+            },
             tenant: claim.tenant.clone(),
             request_id: event.request_id.clone(),
             now: (self.clock)(),

@@ -132,6 +132,7 @@ pub fn measure(options: &Grounding, collection: &Collection, embedder: &MiniLm) 
             subject: SubjectId::parse("eval")?,
             roles: vec![Role::Clinician],
             groups: std::collections::BTreeSet::new(),
+            department: None,
         },
         tenant: tenant.clone(),
         request_id: RequestId::new("eval"),

@@ -1,0 +1,22 @@
+//! Money that cannot overrun. Before a call its most expensive outcome is reserved by one conditional write that checks every
+//! cap; after it, what it really cost is booked in the reservation's place. Amounts are whole micro-dollars.
+//!
+//! ```text
+//! Catalogue -> Model -> price_at(now)          what a call may cost at most, and what it did cost
+//! Ledger::reserve -> Reservation               the only way to get one; a provider is called with it
+//! Ledger::settle(reservation, attempt)         consumes it
+//! ```
+
+mod attempt;
+mod catalogue;
+mod ledger;
+mod money;
+mod store;
+mod usage;
+
+pub use attempt::{Attempt, AttemptOutcome, LedgerRow, Sent};
+pub use catalogue::{Catalogue, Grade, Model, ParseCatalogueError, Provider, ThinkingLevel};
+pub use ledger::{Cap, Caps, Ledger, Reservation, ReserveBudgetError, Settled};
+pub use money::{MicroDollars, ParseMoneyError};
+pub use store::{ANNOUNCEMENT_CLAIM_SECONDS, DayBooks, Held, Hold, Lapse, LedgerStore, ModelSpending, Payer, Spender, Threshold};
+pub use usage::{Price, TokenUsage, prompt_tokens_at_most};
