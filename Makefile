@@ -98,10 +98,10 @@ models/deid-en.bin:
 	$(PYTHON) models/fetch_deid.py
 
 .PHONY: deploy
-deploy: $(DEPLOY_VENV)/stamp models/minilm-l6-v2-int8.bin ## build for AWS and deploy: make deploy STAGE=dev (needs AWS credentials)
+deploy: $(DEPLOY_VENV)/stamp models/minilm-l6-v2-int8.bin models/deid-en.bin ## build for AWS and deploy: make deploy STAGE=dev (needs AWS credentials)
 	PATH="$(CURDIR)/$(DEPLOY_VENV)/bin:$$PATH" cargo lambda build --release --arm64 --bin chat --bin documents --bin indexer
 	cp models/minilm-l6-v2-int8.bin target/lambda/chat/
-	cp models/minilm-l6-v2-int8.bin target/lambda/indexer/
+	cp models/minilm-l6-v2-int8.bin models/deid-en.bin target/lambda/indexer/
 	$$($(STACK) lint-tools)/sam deploy --template-file template.yaml --config-env $(STAGE)
 
 $(DEPLOY_VENV)/stamp: local/requirements-deploy.txt

@@ -15,8 +15,9 @@ from pathlib import Path
 
 PYTHON_OLDEST = (3, 10)  # the emulator's and boto3's own limit
 MODEL = Path("models") / "minilm-l6-v2-int8.bin"
-# Functions that embed text, by the last part of their CodeUri: the model file lies beside their binary.
-FUNCTIONS_WITH_MODEL = {"chat": MODEL, "indexer": MODEL}
+IDENTIFIERS = Path("models") / "deid-en.bin"
+# Files that lie beside a function's binary, by the last part of its CodeUri: what embeds text and what finds identifiers.
+FILES_OF_FUNCTION = {"chat": [MODEL], "indexer": [MODEL, IDENTIFIERS]}
 
 
 class ArtifactError(Exception):
@@ -95,11 +96,10 @@ def stage(project: Path, code_uris: list[str]) -> list[str]:
         if not binary.exists() and not bootstrap.exists():
             raise ArtifactError(f"There is no {binary.relative_to(project)}: build the workspace first.")
         differs = binary.exists() and _place(binary, bootstrap)
-        if name in FUNCTIONS_WITH_MODEL:
-            model = project / FUNCTIONS_WITH_MODEL[name]
-            if not model.exists():
-                raise ArtifactError(f"There is no {FUNCTIONS_WITH_MODEL[name]}: run models/fetch.py.")
-            differs = _place(model, folder / model.name) or differs
+        for file in FILES_OF_FUNCTION.get(name, []):
+            if not (project / file).exists():
+                raise ArtifactError(f"There is no {file}: run models/fetch.py and models/fetch_deid.py.")
+            differs = _place(project / file, folder / file.name) or differs
         if differs:
             changed.append(name)
     return changed

@@ -228,6 +228,9 @@ fn lay_out(build: &str) -> Result<PathBuf> {
         if WITH_MODEL.contains(&function) {
             fs::copy(project.join("models").join(embed::MODEL_FILE), code.join(embed::MODEL_FILE))?;
         }
+        if function == "indexer" {
+            fs::copy(project.join("models").join(deid::TABLES_FILE), code.join(deid::TABLES_FILE))?;
+        }
     }
     Ok(folder)
 }

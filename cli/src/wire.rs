@@ -33,6 +33,9 @@ pub struct Document {
     pub chunks: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
+    /// Identifiers of people, by kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identifiers: Option<BTreeMap<String, u32>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

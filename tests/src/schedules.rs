@@ -28,7 +28,9 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use testkit::{CountingIds, FixedExtractor, MemoryAuditLog, MemoryObjects, MemoryRegistry, Outage, WordEmbedder, wait};
+use testkit::{
+    CountingIds, FixedExtractor, KnownIdentifiers, MemoryAuditLog, MemoryObjects, MemoryRegistry, Outage, WordEmbedder, wait,
+};
 
 /// Deliveries of one event before it would be parked; by then the failures of a schedule are over.
 const DELIVERIES_MAX: usize = 5;
@@ -158,6 +160,7 @@ impl House {
             registry: Box::new(registry.clone()),
             objects: Box::new(documents.clone()),
             extractor: Box::new(FixedExtractor),
+            identifiers: Box::new(KnownIdentifiers::default()),
             embedder: Box::new(WordEmbedder),
             index: Box::new(SegmentWriter::seeded(objects.clone(), model(), seed as u64)),
             upkeep: Box::new(SegmentWriter::seeded(objects.clone(), model(), 100 + seed as u64)),
@@ -165,7 +168,7 @@ impl House {
             // Each its own numbers: a claim is told by its id.
             ids: Box::new(CountingIds::starting_at((seed as u64) << 32)),
             // An attempt that was cut off is over at once: the next delivery need not wait for its claim to end.
-            bounds: Bounds { claim_s: 0, size_bytes_max: 10_000, default_tenant: TenantId::parse("main").ok() },
+            bounds: Bounds { claim_s: 0, size_bytes_max: 10_000, default_tenant: TenantId::parse("main").ok(), quarantine: None },
         };
         let indexers = (0..INDEXERS).map(indexer).collect();
         let warm = SegmentIndex::new(objects.clone(), model());

@@ -7,6 +7,7 @@ use super::{Paint, Screen};
 use crate::wire::{Document, Status};
 use anyhow::Result;
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 
 /// A state in its colour.
 pub fn status(status: &Status, paint: Paint) -> String {
@@ -58,6 +59,14 @@ fn joined(labels: &[String]) -> Option<String> {
     (!labels.is_empty()).then(|| one_line(&labels.join(", ")))
 }
 
+/// `name 2, medical record number 1`.
+fn identifiers(counts: &BTreeMap<String, u32>) -> String {
+    if counts.is_empty() {
+        return "none found".into();
+    }
+    counts.iter().map(|(kind, count)| format!("{} {count}", one_line(kind).replace('_', " "))).collect::<Vec<_>>().join(", ")
+}
+
 /// The card of `show`.
 pub fn card(document: &Document, screen: &mut Screen, now: Timestamp) -> Result<()> {
     let paint = screen.paint;
@@ -77,6 +86,7 @@ pub fn card(document: &Document, screen: &mut Screen, now: Timestamp) -> Result<
         ("pages", document.pages.map(|n| n.to_string())),
         ("passages", document.chunks.map(|n| n.to_string())),
         ("size", document.size_bytes.map(size)),
+        ("identifiers", document.identifiers.as_ref().map(identifiers)),
         ("version", document.version.as_deref().map(one_line)),
         ("answers cite", indexed_version.map(|v| format!("version {}", one_line(v)))),
         ("created", Some(format!("{} (age {})", one_line(&document.created_at), age(&document.created_at, now)))),

@@ -6,6 +6,7 @@ use domain::documents::manage::Announced;
 use domain::documents::pages::Format;
 use domain::documents::registry::{Document, DocumentPage, Progress};
 use domain::objects::Link;
+use domain::phi::IdentifierCounts;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
@@ -40,6 +41,9 @@ pub struct DocumentBody<'a> {
     chunks: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     size_bytes: Option<u64>,
+    /// Identifiers of people in it, by kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identifiers: Option<&'a IdentifierCounts>,
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<&'a str>,
     /// The version that answers cite.
@@ -94,6 +98,7 @@ pub fn document(document: &Document, now: Timestamp) -> DocumentBody<'_> {
         pages: document.pages,
         chunks: document.chunks,
         size_bytes: document.size_bytes,
+        identifiers: document.identifiers.as_ref(),
         version: document.version.as_deref(),
         searchable_version: document.searchable_version.as_deref(),
         created_at: document.created_at,

@@ -1,6 +1,7 @@
 //! Settings of the indexer.
 
 use domain::ids::TenantId;
+use domain::phi::Quarantine;
 use runtime::env::{Env, ReadConfigError};
 use std::path::PathBuf;
 
@@ -25,6 +26,10 @@ pub struct Config {
     pub upload_bytes_max: u64,
     /// `MODEL_PATH`, by default the file beside the binary.
     pub model_path: PathBuf,
+    /// `IDENTIFIERS_PATH`, by default the file beside the binary.
+    pub identifiers_path: PathBuf,
+    /// `QUARANTINE`: documents that must hold no identifiers of people. None by default.
+    pub quarantine: Option<Quarantine>,
     /// `LOG_LEVEL`, `info` by default.
     pub log_level: String,
 }
@@ -43,6 +48,8 @@ impl Config {
             claim_s: env.required("CLAIM_SECONDS"),
             upload_bytes_max: env.or("UPLOAD_BYTES_MAX", 50 << 20),
             model_path: env.or("MODEL_PATH", runtime::env::beside_binary(embed::MODEL_FILE)),
+            identifiers_path: env.or("IDENTIFIERS_PATH", runtime::env::beside_binary(deid::TABLES_FILE)),
+            quarantine: env.optional("QUARANTINE", Quarantine::parse).flatten(),
             log_level: env.or("LOG_LEVEL", "info".into()),
         };
         env.finish(config)

@@ -9,6 +9,7 @@ pub use config::Config;
 pub use extractor::ChildExtractor;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use deid::{Deidentifier, LoadTablesError};
 use domain::audit::AuditLog;
 use domain::documents::index_object::{
     Bounds, Extractor, IndexObject, IndexObjectError, Indexed, ObjectEvent, reason_code, tenant_of_key,
@@ -18,6 +19,7 @@ use domain::documents::registry::IndexingRegistry;
 use domain::fault::PortError;
 use domain::ids::{IdSource, RequestId};
 use domain::objects::ObjectReader;
+use domain::phi::CountIdentifiers;
 use domain::retrieval::{Embedder, IndexUpkeep, IndexWriter};
 use embed::{LoadModelError, MiniLm};
 use event::Event;
@@ -41,6 +43,8 @@ pub struct Indexer {
     pub objects: Box<dyn ObjectReader>,
     /// The parsers.
     pub extractor: Box<dyn Extractor>,
+    /// Counts identifiers of people.
+    pub identifiers: Box<dyn CountIdentifiers>,
     /// The model.
     pub embedder: Box<dyn Embedder>,
     /// The index.
@@ -55,14 +59,26 @@ pub struct Indexer {
     pub bounds: Bounds,
 }
 
+/// A file beside the binary cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum StartIndexerError {
+    /// The language model's.
+    #[error(transparent)]
+    Model(#[from] LoadModelError),
+    /// The de-identifier's.
+    #[error(transparent)]
+    Identifiers(#[from] LoadTablesError),
+}
+
 impl Indexer {
     /// The function on AWS.
-    pub fn connect(config: &Config, sdk: &aws_types::SdkConfig) -> Result<Self, LoadModelError> {
+    pub fn connect(config: &Config, sdk: &aws_types::SdkConfig) -> Result<Self, StartIndexerError> {
         let index = Arc::new(Bucket::new(sdk, config.index_bucket.clone()));
         Ok(Self {
             registry: Box::new(DocumentsTable::new(sdk, config.documents_table.clone())),
             objects: Box::new(Bucket::new(sdk, config.documents_bucket.clone())),
             extractor: Box::new(ChildExtractor),
+            identifiers: Box::new(Deidentifier::load(&config.identifiers_path)?),
             embedder: Box::new(MiniLm::load(&config.model_path)?),
             index: writer(config, sdk, index.clone()),
             upkeep: Box::new(SegmentWriter::new(index, embed::MODEL_ID.to_owned())),
@@ -72,6 +88,7 @@ impl Indexer {
                 claim_s: config.claim_s,
                 size_bytes_max: config.upload_bytes_max,
                 default_tenant: config.default_tenant.clone(),
+                quarantine: config.quarantine.clone(),
             },
         })
     }
@@ -94,6 +111,7 @@ impl Indexer {
             registry: self.registry.as_ref(),
             objects: self.objects.as_ref(),
             extractor: self.extractor.as_ref(),
+            identifiers: self.identifiers.as_ref(),
             embedder: self.embedder.as_ref(),
             index: self.index.as_ref(),
             audit: self.audit.as_ref(),

@@ -29,12 +29,11 @@ pub use propagate::KnownNames;
 pub use safe_text::SafeText;
 pub use tables::{LoadTablesError, MODEL_ID, TABLES_FILE, Tables};
 
-use domain::phi::IdentifierKind;
+use domain::phi::{CountIdentifiers, IdentifierCounts};
 use names::Names;
 use names::network::Network;
 use normalise::Normalised;
 use recognisers::{Candidate, Finds, KEYED, Recognisers};
-use std::collections::BTreeMap;
 use std::path::Path;
 use tokens::tokenise;
 
@@ -131,10 +130,11 @@ impl Deidentifier {
         ages_of_people(text, &mut finds);
         decide::decide(finds.0, text)
     }
+}
 
-    /// How many identifiers of each kind a text holds.
-    pub fn count_identifiers(&self, text: &str) -> BTreeMap<IdentifierKind, u32> {
-        let mut counts = BTreeMap::new();
+impl CountIdentifiers for Deidentifier {
+    fn count(&self, text: &str) -> IdentifierCounts {
+        let mut counts = IdentifierCounts::new();
         for span in self.find(text, OperatingPoint::Balanced) {
             *counts.entry(span.label.kind()).or_insert(0) += 1;
         }

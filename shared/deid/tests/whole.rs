@@ -2,6 +2,7 @@
 
 use deid::surrogate::{Conversation, Policy, Restorer};
 use deid::{Deidentifier, Label, OperatingPoint, TABLES_FILE};
+use domain::phi::CountIdentifiers as _;
 use domain::phi::IdentifierKind;
 use proptest::prelude::*;
 use std::path::Path;
@@ -143,7 +144,7 @@ fn a_seeded_name_is_known_and_a_blocked_kind_stays_in() {
 
 #[test]
 fn kinds_are_counted_by_the_names_of_the_law() {
-    let counts = DEID.count_identifiers("Helene Dubois, fax (555) 201-3345, tel (555) 201-3346, SSN 219-09-9999");
+    let counts = DEID.count("Helene Dubois, fax (555) 201-3345, tel (555) 201-3346, SSN 219-09-9999");
     for kind in [IdentifierKind::Name, IdentifierKind::Fax, IdentifierKind::Phone, IdentifierKind::SocialSecurityNumber] {
         assert_eq!(counts.get(&kind), Some(&1), "{kind:?}");
     }

@@ -96,7 +96,7 @@ impl<S: ObjectReader> Catalogue for ManifestCatalogue<S> {
 fn chunks(segment: &Segment) -> Option<Vec<EmbeddedChunk>> {
     let dimensions = segment.header.dimensions as usize;
     let mut chunks: Vec<EmbeddedChunk> = Vec::with_capacity(segment.len());
-    let mut unit = vec![0_i8; dimensions];
+    let (mut unit, mut values) = (vec![0_i8; dimensions], vec![0.0; segment.len()]);
     for at in 0..segment.len() as u32 {
         let sentences = segment
             .sentences(at, 1.0, &unit)
@@ -107,11 +107,10 @@ fn chunks(segment: &Segment) -> Option<Vec<EmbeddedChunk>> {
     }
     for axis in 0..dimensions {
         unit[axis] = 1;
-        segment.cosines(1.0, &unit, |at, value| {
-            if let Some(chunk) = chunks.get_mut(at as usize) {
-                chunk.embedding.0[axis] = value;
-            }
-        });
+        segment.cosines(0..segment.len(), 1.0, &unit, &mut values);
+        for (chunk, value) in chunks.iter_mut().zip(&values) {
+            chunk.embedding.0[axis] = *value;
+        }
         for (at, chunk) in (0_u32..).zip(&mut chunks) {
             for (sentence, found) in chunk.sentences.iter_mut().zip(segment.sentences(at, 1.0, &unit)) {
                 sentence.embedding.0[axis] = found.cosine;

@@ -52,7 +52,19 @@ impl<'a> Cursor<'a> {
     }
 
     /// LEB128.
+    #[inline]
     pub fn varint(&mut self) -> Result<u32, Truncated> {
+        match self.rest {
+            // Nearly every number of a posting list is one byte.
+            [byte, rest @ ..] if *byte < 0x80 => {
+                self.rest = rest;
+                Ok(u32::from(*byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u32, Truncated> {
         let mut value = 0_u32;
         for shift in (0..35).step_by(7) {
             let [byte] = self.array::<1>()?;

@@ -48,7 +48,9 @@ mod vnni {
     #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
     pub fn products(vectors: &[u8], query: &[i8]) -> Vec<i32> {
         let (parts, rest) = query.as_chunks::<WIDTH>();
-        let offset = 128 * parts.iter().flatten().map(|value| i32::from(*value)).sum::<i32>();
+        let ones = _mm512_set1_epi8(1);
+        let sum = parts.iter().fold(_mm512_setzero_si512(), |sum, part| _mm512_dpbusd_epi32(sum, ones, pulp::cast(*part)));
+        let offset = 128 * _mm512_reduce_add_epi32(sum);
         let sign = _mm512_set1_epi8(i8::MIN);
         let mut products = Vec::with_capacity(vectors.len() / query.len());
         for vector in vectors.chunks_exact(query.len()) {

@@ -1,5 +1,5 @@
 //! The chunk index: one immutable segment object per document version, a manifest per tenant that only conditional
-//! writes change, and an in-memory view that scores every chunk exactly, by word (BM25) and by meaning (int8 vectors).
+//! writes change, and an in-memory view that scores every chunk by word (BM25) and by meaning (int8 vectors).
 //!
 //! Layout in the index bucket:
 //!
@@ -21,6 +21,8 @@ mod pack;
 mod reader;
 mod score;
 mod segment;
+mod signs;
+mod terms;
 mod upkeep;
 mod writer;
 

@@ -1,14 +1,23 @@
 //! Scores: BM25 over the tenant's live chunks, cosine over int8 vectors, and how the two become one number.
 
-use crate::segment::{Segment, quantise, term_hash};
+use crate::segment::{PostingList, Segment, quantise, term_hash};
+use crate::signs::SignQuery;
 use domain::retrieval::TermWeight;
 use domain::text::Analyzer;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// BM25's saturation and length parameters. Windows are of like length and short: a repeated word tells less, and length less,
 /// than in the long documents for which 1.2 and 0.75 are usual.
 const K1: f32 = 0.9;
 const B: f32 = 0.6;
+
+/// Tenants up to this many chunks are scored exactly, in a millisecond or two; above, most of the time would go into fetching
+/// vectors that are far from the question.
+const EXACT_MAX: usize = 20_000;
+/// Chunks of a larger tenant whose cosines are computed: two hundred times as many as are wanted, because the estimate by signs
+/// is off by up to a tenth.
+const CANDIDATES: usize = 2_000;
 
 /// How little a question's vector tells: the less, the nearer the nearest chunk is to it. A spoken question full of names,
 /// figures and asides is near nothing.
@@ -71,29 +80,58 @@ pub struct Scored {
     pub lexical: f32,
 }
 
-/// Scores every chunk of the segments and answers the best `limit`, with the weights of the question's terms.
+/// Scores the chunks of the segments and answers the best `limit`, with the weights of the question's terms.
 ///
 /// The chunks of all segments are numbered through, and each leg is a list of plain numbers: what is read for every chunk
-/// is a few bytes.
+/// is a few bytes. Above [`EXACT_MAX`] chunks the meaning leg has two stages: an estimate for all, the cosine for the best.
 pub fn search(segments: &[Arc<Segment>], text: &str, vector: &[f32], limit: usize) -> (Vec<Scored>, Vec<TermWeight>) {
-    let mut starts = vec![0];
-    for segment in segments {
-        starts.push(starts[starts.len() - 1] + segment.len());
-    }
-    let cosines = cosines(segments, &starts, vector);
-    let (lexicals, terms) = lexicals(segments, &starts, text);
-    let largest = |values: &[f32], floor| values.iter().copied().fold(floor, f32::max);
-    let fusion = Fusion::new(largest(&cosines, -1.0), largest(&lexicals, 0.0));
+    let chunks = segments.iter().map(|segment| segment.len()).sum::<usize>();
+    let candidates = if chunks > EXACT_MAX { CANDIDATES.max(limit) } else { usize::MAX };
+    search_in_stages(segments, text, vector, limit, candidates)
+}
+
+/// The same with so many chunks in the second stage. There is one stage if that would be all of them.
+fn search_in_stages(
+    segments: &[Arc<Segment>],
+    text: &str,
+    vector: &[f32],
+    limit: usize,
+    candidates: usize,
+) -> (Vec<Scored>, Vec<TermWeight>) {
+    let corpus = Corpus::new(segments);
+    let (scale, query) = quantise(vector);
+    let (lexicals, terms) = corpus.lexicals(text);
+    let best_lexical = largest(&lexicals, 0.0);
+    let in_stages = candidates < lexicals.len();
+    let mut cosines = if in_stages { corpus.estimates(&query) } else { corpus.cosines(scale, &query) };
     let mut scores = Vec::with_capacity(cosines.len());
-    for document in starts.windows(2).map(|bounds| bounds[0]..bounds[1]) {
+    let fusion = Fusion::new(largest(&cosines, -1.0), best_lexical);
+    for document in corpus.documents() {
         fusion.score_document(&cosines[document.clone()], &lexicals[document], &mut scores);
     }
+    if in_stages {
+        let mut candidates = best(&scores, candidates);
+        candidates.sort_unstable();
+        corpus.refine(&candidates, scale, &query, &mut cosines);
+        // The best is among the candidates: the largest of all that an estimate left alone is no cosine.
+        let fusion = Fusion::new(candidates.iter().map(|at| cosines[*at]).fold(-1.0, f32::max), best_lexical);
+        scores.fill(f32::NEG_INFINITY);
+        for (segment, at) in corpus.by_segment(&candidates) {
+            let before = (at > corpus.starts[segment]).then(|| cosines[at - 1]);
+            let after = (at + 1 < corpus.starts[segment + 1]).then(|| cosines[at + 1]);
+            scores[at] = fusion.score(fusion.in_context(cosines[at], before, after), lexicals[at]);
+        }
+    }
     let found = best(&scores, limit).into_iter().map(|at| {
-        let segment = starts.partition_point(|start| *start <= at) - 1;
-        let chunk = (at - starts[segment]) as u32;
+        let segment = corpus.segment_of(at);
+        let chunk = (at - corpus.starts[segment]) as u32;
         Scored { segment, chunk, score: scores[at], cosine: cosines[at], lexical: lexicals[at] }
     });
     (found.collect(), terms)
+}
+
+fn largest(values: &[f32], floor: f32) -> f32 {
+    values.iter().copied().fold(floor, f32::max)
 }
 
 /// The places of the best `limit` scores, best first. Ties break by place, so that the same index gives the same order.
@@ -116,130 +154,122 @@ fn best(scores: &[f32], limit: usize) -> Vec<usize> {
     kept
 }
 
-fn cosines(segments: &[Arc<Segment>], starts: &[usize], vector: &[f32]) -> Vec<f32> {
-    let (scale, query) = quantise(vector);
-    let mut cosines = vec![0.0; starts[segments.len()]];
-    for (segment, start) in segments.iter().zip(starts) {
-        let own = &mut cosines[*start..][..segment.len()];
-        segment.cosines(scale, &query, |chunk, cosine| own[chunk as usize] = cosine);
-    }
-    cosines
+/// Where a term is: in how many chunks, and the lists of the documents that have it.
+#[derive(Default)]
+struct Found<'a> {
+    frequency: usize,
+    lists: Vec<(Range<usize>, PostingList<'a>)>,
 }
 
-fn lexicals(segments: &[Arc<Segment>], starts: &[usize], text: &str) -> (Vec<f32>, Vec<TermWeight>) {
-    let mut terms = Analyzer::default().question_terms(text);
-    terms.sort_unstable();
-    terms.dedup();
-    let mut lexicals = vec![0.0; starts[segments.len()]];
-    let chunks = lexicals.len() as f32;
-    let mean_length = segments.iter().map(|s| s.terms_total()).sum::<u64>() as f32 / chunks.max(1.0);
-    let mut hits: Vec<(usize, f32)> = Vec::new();
-    let weigh = |term: String| {
-        let hash = term_hash(&term);
-        hits.clear();
-        for (segment, start) in segments.iter().zip(starts) {
-            segment.postings(hash, |chunk, frequency| {
-                let tf = frequency as f32;
-                let norm = K1 * (1.0 - B + B * segment.length(chunk) as f32 / mean_length.max(1.0));
-                hits.push((start + chunk as usize, tf * (K1 + 1.0) / (tf + norm)));
-            });
+/// The chunks of all segments, numbered through.
+struct Corpus<'a> {
+    segments: &'a [Arc<Segment>],
+    /// The number of each segment's first chunk, and at the end how many chunks there are.
+    starts: Vec<usize>,
+}
+
+impl<'a> Corpus<'a> {
+    fn new(segments: &'a [Arc<Segment>]) -> Self {
+        let mut starts = vec![0];
+        for segment in segments {
+            starts.push(starts[starts.len() - 1] + segment.len());
         }
-        let frequency = hits.len() as f32;
-        let weight = (1.0 + (chunks - frequency + 0.5) / (frequency + 0.5)).ln();
-        for (at, gain) in &hits {
-            if let Some(lexical) = lexicals.get_mut(*at) {
-                *lexical += weight * gain;
+        Self { segments, starts }
+    }
+
+    fn len(&self) -> usize {
+        self.starts[self.segments.len()]
+    }
+
+    fn documents(&self) -> impl Iterator<Item = Range<usize>> {
+        self.starts.windows(2).map(|bounds| bounds[0]..bounds[1])
+    }
+
+    fn segment_of(&self, chunk: usize) -> usize {
+        self.starts.partition_point(|start| *start <= chunk) - 1
+    }
+
+    fn each(&self, visit: impl Fn(&Segment, &mut [f32])) -> Vec<f32> {
+        let mut values = vec![0.0; self.len()];
+        for (segment, document) in self.segments.iter().zip(self.documents()) {
+            visit(segment, &mut values[document]);
+        }
+        values
+    }
+
+    fn cosines(&self, scale: f32, query: &[i8]) -> Vec<f32> {
+        self.each(|segment, own| segment.cosines(0..segment.len(), scale, query, own))
+    }
+
+    fn estimates(&self, query: &[i8]) -> Vec<f32> {
+        let query = SignQuery::new(query);
+        self.each(|segment, own| segment.estimates(&query, own))
+    }
+
+    /// Puts the cosine of these chunks and of their neighbours in the place of the estimate. The chunks are in order.
+    fn refine(&self, chunks: &[usize], scale: f32, query: &[i8], cosines: &mut [f32]) {
+        for (segment, own) in self.by_segment(chunks) {
+            let document = self.starts[segment]..self.starts[segment + 1];
+            let own = own - document.start;
+            let around = own.saturating_sub(1)..(own + 2).min(document.len());
+            self.segments[segment].cosines(around, scale, query, &mut cosines[document]);
+        }
+    }
+
+    /// Each of these chunks with its segment. The chunks are in order.
+    fn by_segment(&self, chunks: &[usize]) -> impl Iterator<Item = (usize, usize)> {
+        let mut segment = 0;
+        chunks.iter().map(move |chunk| {
+            while self.starts[segment + 1] <= *chunk {
+                segment += 1;
+            }
+            (segment, *chunk)
+        })
+    }
+
+    /// BM25 of every chunk, and the weights of the terms.
+    fn lexicals(&self, text: &str) -> (Vec<f32>, Vec<TermWeight>) {
+        let mut terms = Analyzer::default().question_terms(text);
+        terms.sort_unstable();
+        terms.dedup();
+        let chunks = self.len() as f32;
+        let mean_length = self.segments.iter().map(|s| s.terms_total()).sum::<u64>() as f32 / chunks.max(1.0);
+        let by_length = K1 * B / mean_length.max(1.0);
+        let norms = self.each(|segment, own| {
+            for (norm, length) in own.iter_mut().zip(segment.lengths()) {
+                *norm = K1 * (1.0 - B) + by_length * *length as f32;
+            }
+        });
+        let mut found: Vec<Found<'_>> = terms.iter().map(|_| Found::default()).collect();
+        let hashes: Vec<u64> = terms.iter().map(|term| term_hash(term)).collect();
+        // One document after the other, not one term: what is read of a document is then still near.
+        for (segment, document) in self.segments.iter().zip(self.documents()) {
+            for (hash, found) in hashes.iter().zip(&mut found) {
+                if let Some(list) = segment.postings(*hash) {
+                    found.frequency += list.count();
+                    found.lists.push((document.clone(), list));
+                }
             }
         }
-        TermWeight { term, weight }
-    };
-    let terms = terms.into_iter().map(weigh).collect();
-    (lexicals, terms)
+        let mut lexicals = vec![0.0; self.len()];
+        let weigh = |(term, found): (String, Found<'_>)| {
+            let frequency = found.frequency as f32;
+            let weight = (1.0 + (chunks - frequency + 0.5) / (frequency + 0.5)).ln();
+            for (document, list) in found.lists {
+                let (own, norms) = (&mut lexicals[document.clone()], &norms[document]);
+                list.for_each(|chunk, frequency| {
+                    if let (Some(lexical), Some(norm)) = (own.get_mut(chunk as usize), norms.get(chunk as usize)) {
+                        let tf = frequency as f32;
+                        *lexical += weight * (tf * (K1 + 1.0) / (tf + norm));
+                    }
+                });
+            }
+            TermWeight { term, weight }
+        };
+        let terms = terms.into_iter().zip(found).map(weigh).collect();
+        (lexicals, terms)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// Scores of a document whose chunks are (cosine, lexical).
-    fn scores(fusion: Fusion, document: &[(f32, f32)]) -> Vec<f32> {
-        let (cosines, lexicals): (Vec<f32>, Vec<f32>) = document.iter().copied().unzip();
-        let mut scores = Vec::new();
-        fusion.score_document(&cosines, &lexicals, &mut scores);
-        scores
-    }
-
-    prop_compose! {
-        /// The best of each leg, and a place below it for one chunk.
-        fn legs()(cosine_max in -1.0_f32..1.0, lexical_max in 0.0_f32..30.0, near in 0.0_f32..1.0, rich in 0.0_f32..1.0)
-            -> (Fusion, f32, f32) {
-            (Fusion::new(cosine_max, lexical_max), near * (cosine_max + 1.0) - 1.0, rich * lexical_max)
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn more_of_either_leg_never_scores_less((fusion, cosine, lexical) in legs(), up in 0.0_f32..1.0) {
-            let nearer = cosine + up * (fusion.cosine_max - cosine);
-            let richer = lexical + up * (fusion.lexical_max - lexical);
-            let score = fusion.score(cosine, lexical);
-            prop_assert!(fusion.score(nearer, lexical) >= score - 1e-6);
-            prop_assert!(fusion.score(cosine, richer) >= score - 1e-6);
-            prop_assert!((0.0..=1.0 + 1e-6).contains(&score), "{score}");
-        }
-
-        #[test]
-        fn the_best_of_both_legs_scores_one((fusion, _, _) in legs()) {
-            let best = fusion.score(fusion.cosine_max, fusion.lexical_max);
-            let share = (fusion.cosine_max + 1.0) / (fusion.cosine_max + 1.0 + fusion.doubt);
-            let expected = if fusion.lexical_max > 0.0 { 1.0 } else { share };
-            prop_assert!((best - expected).abs() < 1e-5);
-        }
-
-        #[test]
-        fn context_draws_towards_the_neighbours_and_never_past_them(
-            (fusion, _, _) in legs(),
-            (own, before, after) in (-1.0_f32..1.0, -1.0_f32..1.0, -1.0_f32..1.0),
-        ) {
-            let drawn = fusion.in_context(own, Some(before), Some(after));
-            let (low, high) = (own.min(before).min(after), own.max(before).max(after));
-            prop_assert!(drawn >= low - 1e-6 && drawn <= high + 1e-6);
-            prop_assert!((fusion.in_context(own, None, None) - own).abs() < 1e-6);
-        }
-
-        #[test]
-        fn chunks_that_are_alike_in_all_score_alike(cosine in -1.0_f32..1.0, lexical in 0.0_f32..9.0, count in 1_usize..6) {
-            let scores = scores(Fusion::new(cosine, lexical), &vec![(cosine, lexical); count]);
-            prop_assert!(scores.iter().all(|score| (score - scores[0]).abs() < 1e-5));
-        }
-
-        #[test]
-        fn the_best_are_the_first_of_all_in_order(scores in proptest::collection::vec(0_u8..20, 0..200), limit in 0_usize..40) {
-            let scores: Vec<f32> = scores.into_iter().map(f32::from).collect();
-            let mut all: Vec<usize> = (0..scores.len()).collect();
-            all.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
-            all.truncate(limit);
-            prop_assert_eq!(best(&scores, limit), all);
-        }
-    }
-
-    #[test]
-    fn a_question_that_is_near_nothing_is_decided_by_words() {
-        // The same two chunks: one nearer in meaning, one with the words.
-        let words_win = |cosine_max: f32| {
-            let fusion = Fusion::new(cosine_max, 10.0);
-            fusion.score(cosine_max - 0.4, 10.0) > fusion.score(cosine_max, 0.0)
-        };
-        assert!(words_win(0.3));
-        assert!(!words_win(0.8));
-    }
-
-    #[test]
-    fn of_equal_chunks_the_one_among_relevant_neighbours_is_found_first() {
-        let fusion = Fusion::new(0.5, 0.0);
-        let among = scores(fusion, &[(0.4, 0.0), (0.5, 0.0), (0.4, 0.0)]);
-        let alone = scores(fusion, &[(0.5, 0.0), (0.0, 0.0)]);
-        assert!(among[1] > alone[0]);
-    }
-}
+mod tests;

@@ -20,6 +20,8 @@
 
 use crate::codec::{Cursor, Truncated, put_block, put_u32, put_varint};
 use crate::dot;
+use crate::signs::{SignQuery, Signs};
+use crate::terms::Terms;
 use domain::documents::chunks::Chunk;
 use domain::ids::{DocumentId, Sequencer, TenantId};
 use domain::retrieval::{EmbeddedSentence, Embedding, IndexEntry, SentenceMatch};
@@ -211,6 +213,28 @@ fn postings(entry: &IndexEntry) -> (Vec<u32>, Postings) {
     (lengths, lists)
 }
 
+/// The chunks that have a term.
+#[derive(Debug, Clone, Copy)]
+pub struct PostingList<'a>(&'a [u8]);
+
+impl PostingList<'_> {
+    /// How many chunks: of the two numbers for each, each ends in the one byte of it that is below 0x80.
+    pub fn count(self) -> usize {
+        self.0.iter().filter(|byte| **byte < 0x80).count() / 2
+    }
+
+    /// Calls `visit(chunk, frequency)` for each chunk.
+    #[inline]
+    pub fn for_each(self, mut visit: impl FnMut(u32, u32)) {
+        let mut cursor = Cursor::new(self.0);
+        let mut chunk = 0_u32;
+        while let (Ok(delta), Ok(frequency)) = (cursor.varint(), cursor.varint()) {
+            chunk = chunk.saturating_add(delta);
+            visit(chunk, frequency);
+        }
+    }
+}
+
 /// A segment in memory. Texts stay compressed until they are shown.
 #[derive(Debug)]
 pub struct Segment {
@@ -219,10 +243,11 @@ pub struct Segment {
     /// The object that it lies in: itself, or a pack that its neighbours share.
     bytes: Arc<Vec<u8>>,
     vectors: Range<usize>,
+    signs: Signs,
     scales: Vec<f32>,
     lengths: Vec<u32>,
-    terms: Vec<u64>,
-    term_offsets: Vec<u32>,
+    terms_total: u64,
+    terms: Terms,
     postings: Range<usize>,
     text_offsets: Vec<u32>,
     texts: Range<usize>,
@@ -261,7 +286,7 @@ impl Segment {
         let scales = cursor.f32s(chunks)?;
         let lengths = cursor.u32s(chunks)?;
         let count = cursor.u32()? as usize;
-        let terms = cursor.u64s(count)?;
+        let hashes = cursor.u64s(count)?;
         let term_offsets = cursor.u32s(count + 1)?;
         let postings = position(cursor.block()?);
         let text_offsets = cursor.u32s(chunks + 1)?;
@@ -273,22 +298,24 @@ impl Segment {
         let sentence_scales = position(cursor.bytes(sized(4)?)?);
         let sentence_vectors = position(cursor.bytes(sized(dimensions)?)?);
         let consistent = cursor.is_empty()
-            && terms.is_sorted_by(|a, b| a < b)
             && offsets_fit(&term_offsets, postings.len())
             && offsets_fit(&text_offsets, texts.len())
             && offsets_fit(&sentences, sentence_count);
         if !consistent {
             return Err(ReadSegmentError::Inconsistent);
         }
+        let terms = Terms::new(hashes, term_offsets).ok_or(ReadSegmentError::Inconsistent)?;
+        let signs = Signs::of(&object[vectors.clone()], dimensions);
         let bytes = object.clone();
         Ok(Self {
             header,
             bytes,
             vectors,
+            signs,
             scales,
+            terms_total: lengths.iter().map(|length| u64::from(*length)).sum(),
             lengths,
             terms,
-            term_offsets,
             postings,
             text_offsets,
             texts,
@@ -310,39 +337,38 @@ impl Segment {
     }
 
     /// Terms in all chunks together.
-    pub fn terms_total(&self) -> u64 {
-        self.lengths.iter().map(|l| u64::from(*l)).sum()
+    pub const fn terms_total(&self) -> u64 {
+        self.terms_total
     }
 
-    /// Terms in one chunk.
-    pub fn length(&self, chunk: u32) -> u32 {
-        self.lengths.get(chunk as usize).copied().unwrap_or(0)
+    /// Terms in each chunk.
+    pub fn lengths(&self) -> &[u32] {
+        &self.lengths
     }
 
-    /// Calls `visit(chunk, frequency)` for each chunk that has the term, and answers how many there are.
-    pub fn postings(&self, hash: u64, mut visit: impl FnMut(u32, u32)) -> u32 {
-        let Some(at) = find(&self.terms, hash) else { return 0 };
-        let list = &self.bytes[self.postings.clone()][self.term_offsets[at] as usize..self.term_offsets[at + 1] as usize];
-        let mut cursor = Cursor::new(list);
-        let (mut chunk, mut count) = (0_u32, 0);
-        while let (Ok(delta), Ok(frequency)) = (cursor.varint(), cursor.varint()) {
-            chunk = chunk.saturating_add(delta);
-            visit(chunk, frequency);
-            count += 1;
-        }
-        count
+    /// Which chunks have the term; none if no chunk has it.
+    pub fn postings(&self, hash: u64) -> Option<PostingList<'_>> {
+        let list = self.terms.find(hash)?;
+        Some(PostingList(&self.bytes[self.postings.start + list.start..self.postings.start + list.end]))
     }
 
-    /// Calls `visit(chunk, cosine)` for every chunk. `query` and its scale are the question's quantised vector.
-    pub fn cosines(&self, scale: f32, query: &[i8], mut visit: impl FnMut(u32, f32)) {
+    /// Puts the cosines of these chunks in their places of `cosines`, which has one for each chunk. `query` and its scale are
+    /// the question's quantised vector; nothing happens if it is of another length.
+    pub fn cosines(&self, chunks: Range<usize>, scale: f32, query: &[i8], cosines: &mut [f32]) {
         let dimensions = self.header.dimensions as usize;
         if dimensions == 0 || query.len() != dimensions {
             return;
         }
-        let products = dot::products(&self.bytes[self.vectors.clone()], query);
-        for (chunk, (product, own_scale)) in products.into_iter().zip(&self.scales).enumerate() {
-            visit(chunk as u32, product as f32 * own_scale * scale);
+        let vectors = &self.bytes[self.vectors.clone()][chunks.start * dimensions..chunks.end * dimensions];
+        let products = dot::products(vectors, query);
+        for ((cosine, product), own_scale) in cosines[chunks.clone()].iter_mut().zip(products).zip(&self.scales[chunks]) {
+            *cosine = product as f32 * own_scale * scale;
         }
+    }
+
+    /// The same for all chunks from the signs of the vectors alone: near, and much less to read.
+    pub fn estimates(&self, query: &SignQuery, cosines: &mut [f32]) {
+        self.signs.estimates(query, cosines);
     }
 
     /// A chunk's sentences and their cosines. `query` and its scale are the question's quantised vector.
@@ -387,133 +413,5 @@ fn offsets_fit(offsets: &[u32], length: usize) -> bool {
     offsets.is_sorted() && offsets.last().is_some_and(|last| *last as usize == length)
 }
 
-/// The place of a hash in a sorted list. Hashes are spread evenly, so it is near its share of the range; halving the whole
-/// list would fetch a dozen cache lines from each of a thousand segments.
-fn find(sorted: &[u64], hash: u64) -> Option<usize> {
-    let guess = ((u128::from(hash) * sorted.len() as u128) >> 64) as usize;
-    let (mut from, mut to, mut step) = (guess, guess, 8);
-    while from > 0 && sorted[from - 1] >= hash {
-        from = from.saturating_sub(step);
-        step *= 2;
-    }
-    step = 8;
-    while to < sorted.len() && sorted[to] <= hash {
-        to = (to + step).min(sorted.len());
-        step *= 2;
-    }
-    sorted[from..to].binary_search(&hash).ok().map(|at| from + at)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use domain::documents::chunks::Span;
-    use domain::retrieval::EmbeddedChunk;
-    use domain::text;
-    use proptest::prelude::*;
-
-    fn entry(texts: &[&str]) -> IndexEntry {
-        let tenant = TenantId::parse("main").unwrap();
-        IndexEntry {
-            document_id: DocumentId::for_key(&tenant, "k"),
-            tenant,
-            title: "Handbook".into(),
-            version: "v1".into(),
-            sequencer: Sequencer::parse("1").unwrap(),
-            pages: 1,
-            attributes: domain::documents::attributes::Attributes::default(),
-            chunks: texts
-                .iter()
-                .enumerate()
-                .map(|(at, text)| {
-                    let span = Span { page: 1, start: 0, end: text.chars().count() };
-                    let chunk = Chunk { ordinal: at as u32, section: vec![], text: (*text).into(), spans: vec![span] };
-                    let sentences = text::sentences(text)
-                        .into_iter()
-                        .map(|range| EmbeddedSentence { embedding: Embedding(vec![range.start as f32, 1.0, 0.0]), range });
-                    let embedding = Embedding(vec![0.6, -0.8, at as f32 / 10.0]);
-                    EmbeddedChunk { chunk, embedding, sentences: sentences.collect() }
-                })
-                .collect(),
-        }
-    }
-
-    #[test]
-    fn what_is_written_is_read() {
-        let entry = entry(&["Give fluids early", "Fluids, fluids and antibiotics"]);
-        let segment = Segment::read(build(&entry, "m").unwrap()).unwrap();
-        assert_eq!(segment.len(), 2);
-        assert_eq!(segment.chunk(1).unwrap(), entry.chunks[1].chunk);
-        let mut seen = Vec::new();
-        assert_eq!(segment.postings(term_hash("fluid"), |c, f| seen.push((c, f))), 2);
-        assert_eq!(seen, [(0, 1), (1, 2)]);
-        assert_eq!(segment.postings(term_hash("absent"), |_, _| panic!("visited")), 0);
-        let (scale, query) = quantise(&[0.6, -0.8, 0.0]);
-        let mut cosines = Vec::new();
-        segment.cosines(scale, &query, |_, cosine| cosines.push(cosine));
-        assert!((cosines[0] - 1.0).abs() < 0.01 && (cosines[1] - 1.0).abs() < 0.01, "{cosines:?}");
-        assert!(segment.chunk(2).is_err());
-    }
-
-    #[test]
-    fn each_chunk_has_its_own_sentences() {
-        let entry = entry(&["Give fluids. Give more fluids.", "", "Stop."]);
-        let mut object = vec![7; 5];
-        let bytes = build(&entry, "m").unwrap();
-        object.extend(&bytes);
-        object.push(9);
-        let segment = Segment::read_in(&Arc::new(object), 5..5 + bytes.len()).unwrap();
-        let (scale, query) = quantise(&[0.0, 1.0, 0.0]);
-        let found = |chunk| segment.sentences(chunk, scale, &query);
-        let cosines: Vec<_> = found(0).iter().map(|s| (s.range.clone(), (s.cosine * 100.0).round() / 100.0)).collect();
-        assert_eq!(cosines, [(0..12, 1.0), (13..30, 1.02)], "not to unit length here: 1/13 in steps of 13/127");
-        assert_eq!((found(1).len(), found(2)[0].range.clone(), found(3).len()), (0, 0..5, 0));
-    }
-
-    #[test]
-    fn every_flipped_byte_and_every_cut_is_noticed() {
-        let bytes = build(&entry(&["Give fluids early"]), "m").unwrap();
-        for at in 0..bytes.len() {
-            let mut damaged = bytes.clone();
-            damaged[at] ^= 1;
-            assert!(Segment::read(damaged).is_err(), "flip at {at} went unseen");
-            assert!(Segment::read(bytes[..at].to_vec()).is_err(), "cut at {at} went unseen");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn a_hash_is_found_wherever_hashes_cluster(
-            hashes in proptest::collection::btree_set(prop_oneof![any::<u64>(), 0_u64..300, (u64::MAX - 300)..=u64::MAX], 0..200),
-            other: u64,
-        ) {
-            let sorted: Vec<u64> = hashes.into_iter().collect();
-            for hash in sorted.iter().copied().chain([other, 0, u64::MAX]) {
-                prop_assert_eq!(find(&sorted, hash), sorted.binary_search(&hash).ok());
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn a_forged_body_with_a_right_checksum_never_panics(body: Vec<u8>, query: [i8; 3]) {
-            let mut bytes = MAGIC.to_vec();
-            bytes.extend(body);
-            let checksum = Sha256::digest(&bytes);
-            bytes.extend_from_slice(&checksum);
-            if let Ok(segment) = Segment::read(bytes) {
-                segment.cosines(1.0, &query, |_, _| ());
-                let _ = segment.chunk(0);
-                let _ = segment.sentences(0, 1.0, &query);
-            }
-        }
-
-        #[test]
-        fn quantising_keeps_the_direction(vector in prop::collection::vec(-1.0_f32..1.0, 1..50)) {
-            let (scale, quantised) = quantise(&vector);
-            for (value, q) in vector.iter().zip(quantised) {
-                prop_assert!((value - scale * f32::from(q)).abs() <= scale * 0.501 + f32::EPSILON);
-            }
-        }
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@
 //! pk = TENANT#{tenant}   sk = {document id}
 //! object_key title format status reason progress_stage progress_done progress_total pages chunks size_bytes version
 //! searchable_version sequencer uploaded_by created_at updated_at valid_until claim expires_at
-//! given_title tags document_date groups revision
+//! given_title tags document_date groups revision identifiers
 //! ```
 //! `sequencer` is the last event that was taken up, `claim` the token of the attempt that works on it (absent once it ended).
 //! Times are milliseconds since 1970; `expires_at` (seconds) is the table's time to live, set on deleted rows only.
@@ -24,6 +24,7 @@ use domain::documents::registry::{
 };
 use domain::fault::PortError;
 use domain::ids::{DocumentId, Sequencer, SubjectId, TenantId};
+use domain::phi::{IdentifierCounts, IdentifierKind};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -144,6 +145,7 @@ fn document(item: &Item) -> Option<Document> {
         pages: number(item, "pages"),
         chunks: number(item, "chunks"),
         size_bytes: number(item, "size_bytes"),
+        identifiers: identifiers(item),
         version: text(item, "version").map(str::to_owned),
         searchable_version: text(item, "searchable_version").map(str::to_owned),
         sequencer: text(item, "sequencer").and_then(|s| Sequencer::parse(s).ok()),
@@ -152,6 +154,12 @@ fn document(item: &Item) -> Option<Document> {
         updated_at: millis(item, "updated_at")?,
         valid_until: millis(item, "valid_until"),
     })
+}
+
+/// A map from kind to number; kinds that a later version of this code has written are left out.
+fn identifiers(item: &Item) -> Option<IdentifierCounts> {
+    let counts = item.get("identifiers")?.as_m().ok()?;
+    Some(counts.keys().filter_map(|name| Some((IdentifierKind::parse(name)?, number(counts, name)?))).collect())
 }
 
 fn read(operation: &'static str, item: &Item) -> Result<Document, PortError> {
@@ -327,6 +335,19 @@ impl IndexingRegistry for DocumentsTable {
             .map_err(|error| port_error("UpdateItem documents", &error))
     }
 
+    async fn identified(&self, claim: &Claim, counts: &IdentifierCounts) -> Result<(), PortError> {
+        let counts = counts.iter().map(|(kind, count)| (kind.as_str().to_owned(), n(count))).collect();
+        self.update(&claim.tenant, &claim.document_id)
+            .update_expression("SET identifiers = :counts")
+            .condition_expression("claim = :claim")
+            .expression_attribute_values(":counts", AttributeValue::M(counts))
+            .expression_attribute_values(":claim", s(&claim.token))
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| port_error("UpdateItem documents", &error))
+    }
+
     async fn finish(&self, claim: &Claim, finish: &Finish, now: Timestamp) -> Result<(), PortError> {
         let mut set = vec!["#status = :status", "updated_at = :now"];
         let mut remove = vec!["claim", "valid_until", "progress_stage", "progress_done", "progress_total"];
@@ -377,7 +398,7 @@ impl IndexingRegistry for DocumentsTable {
             Finish::Deleted => {
                 set.push("expires_at = :expires");
                 values.extend([(":status", s(Status::Deleted.as_str())), (":expires", n(tombstone_expiry(now)))]);
-                remove.extend(["#reason", "searchable_version", "pages", "chunks"]);
+                remove.extend(["#reason", "searchable_version", "pages", "chunks", "identifiers"]);
             }
         }
         let mut update = self

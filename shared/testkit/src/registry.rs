@@ -10,6 +10,7 @@ use domain::documents::registry::{
 };
 use domain::fault::PortError;
 use domain::ids::{DocumentId, TenantId};
+use domain::phi::IdentifierCounts;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -136,6 +137,7 @@ fn new_document(claim: &Claim) -> Document {
         pages: None,
         chunks: None,
         size_bytes: None,
+        identifiers: None,
         version: None,
         searchable_version: None,
         sequencer: None,
@@ -191,6 +193,12 @@ impl IndexingRegistry for MemoryRegistry {
         answer.with(())
     }
 
+    async fn identified(&self, claim: &Claim, counts: &IdentifierCounts) -> Result<(), PortError> {
+        let answer = self.outage.call("UpdateItem documents").await?;
+        self.with_claim(claim, |row| row.document.identifiers = Some(counts.clone()))?;
+        answer.with(())
+    }
+
     async fn finish(&self, claim: &Claim, finish: &Finish, now: Timestamp) -> Result<(), PortError> {
         let answer = self.outage.call("UpdateItem documents").await?;
         self.with_claim(claim, |row| {
@@ -215,7 +223,7 @@ impl IndexingRegistry for MemoryRegistry {
                 }
                 Finish::Deleted => {
                     (document.status, document.reason, document.searchable_version) = (Status::Deleted, None, None);
-                    (document.pages, document.chunks) = (None, None);
+                    (document.pages, document.chunks, document.identifiers) = (None, None, None);
                 }
             }
         })?;

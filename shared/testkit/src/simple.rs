@@ -9,6 +9,7 @@ use domain::documents::index_object::Extractor;
 use domain::documents::pages::{Block, BlockKind, ExtractedDocument, Page, Reason};
 use domain::fault::PortError;
 use domain::ids::{IdSource, RequestId, SubjectId, TenantId};
+use domain::phi::{CountIdentifiers, IdentifierCounts, IdentifierKind};
 use domain::retrieval::{Embedder, Embedding};
 use domain::text::Analyzer;
 use jiff::Timestamp;
@@ -172,5 +173,16 @@ pub fn context(tenant: &str, roles: &[Role]) -> Context {
         tenant: TenantId::parse(tenant).expect("a tenant"),
         request_id: RequestId::new("request-1"),
         now: fixed_now(),
+    }
+}
+
+/// Knows some words as identifiers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct KnownIdentifiers(pub &'static [(&'static str, IdentifierKind)]);
+
+impl CountIdentifiers for KnownIdentifiers {
+    fn count(&self, text: &str) -> IdentifierCounts {
+        let counts = self.0.iter().map(|(word, kind)| (*kind, text.matches(word).count() as u32));
+        counts.filter(|(_, count)| *count > 0).collect()
     }
 }

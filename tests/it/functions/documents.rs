@@ -52,7 +52,7 @@ async fn a_document_is_listed_shown_opened_and_deleted() {
         document,
         json!({
             "id": id, "title": "a b+ü", "name": "a b+ü.txt", "format": "text", "status": "indexed",
-            "pages": 1, "chunks": 1, "size_bytes": TEXT.len(), "version": "v1", "searchable_version": "v1",
+            "pages": 1, "chunks": 1, "size_bytes": TEXT.len(), "identifiers": {}, "version": "v1", "searchable_version": "v1",
         })
     );
     assert!(listed.body.get("next").is_none(), "{}", listed.text);

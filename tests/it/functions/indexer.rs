@@ -5,6 +5,7 @@ use aws_lambda_events::event::sqs::SqsEvent;
 use domain::audit::EventType;
 use domain::documents::pages::Reason;
 use domain::documents::registry::Status;
+use domain::phi::{IdentifierCounts, IdentifierKind, Quarantine};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -409,4 +410,43 @@ async fn the_registry_names_the_version_that_answers_cite_even_if_a_newer_one_fa
         assert_eq!(house.row(KEY).await.and_then(|row| row.searchable_version), cited, "cut off after {after} calls");
     }
     assert!(cited_and_cut_off > 0, "the case did not come up");
+}
+
+const MRN: (&str, IdentifierKind) = ("4711-0815", IdentifierKind::MedicalRecordNumber);
+const NAME: (&str, IdentifierKind) = ("Moreau", IdentifierKind::Name);
+
+/// A house whose indexer knows a number and a name, and keeps documents of this collection free of numbers.
+fn house_with(quarantine: &str) -> House {
+    let mut house = House::new();
+    house.indexer.identifiers = Box::new(testkit::KnownIdentifiers(&[MRN, NAME]));
+    house.indexer.bounds.quarantine = Quarantine::parse(quarantine).expect("a policy");
+    house
+}
+
+#[tokio::test]
+async fn identifiers_are_counted_by_kind_and_shown_to_nobody_by_value() {
+    let house = house_with("off");
+    house.index(KEY, "Moreau, 4711-0815. Moreau rubs in gel for 20 seconds.", 1).await;
+    let row = house.row(KEY).await.expect("a row");
+    assert_eq!(row.status, Status::Indexed);
+    assert_eq!(row.identifiers, Some(IdentifierCounts::from([(NAME.1, 2), (MRN.1, 1)])));
+    let mut show = event("documents.show");
+    show["pathParameters"]["id"] = document_id(KEY).as_str().into();
+    let reply = house.call(&show).await;
+    let shown = reply.ok(200);
+    assert_eq!(shown["identifiers"], json!({ "name": 2, "medical_record_number": 1 }));
+    assert!(!shown.to_string().contains(NAME.0) && !shown.to_string().contains(MRN.0));
+}
+
+#[tokio::test]
+async fn a_collection_that_must_hold_no_identifiers_takes_none_up() {
+    let house = house_with("all");
+    house.index(KEY, "Rub in gel. Patient 4711-0815.", 1).await;
+    let row = house.row(KEY).await.expect("a row");
+    assert_eq!((row.status, row.reason), (Status::Failed, Some(Reason::HoldsIdentifiers)));
+    assert_eq!(row.identifiers, Some(IdentifierCounts::from([(MRN.1, 1)])), "it says why");
+    assert_eq!(house.history(), [EventType::DocumentFailed]);
+    // Names alone are no reason: guidelines have authors.
+    house.index(OTHER, "By Moreau. Visitors may come at noon.", 1).await;
+    assert_eq!(house.row(OTHER).await.expect("a row").status, Status::Indexed);
 }

@@ -24,7 +24,9 @@ use index::{SegmentIndex, SegmentWriter};
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use testkit::{CountingIds, FixedExtractor, MemoryAuditLog, MemoryObjects, MemoryRegistry, Outage, WordEmbedder};
+use testkit::{
+    CountingIds, FixedExtractor, KnownIdentifiers, MemoryAuditLog, MemoryObjects, MemoryRegistry, Outage, WordEmbedder,
+};
 
 /// The request id in the sample events of the API.
 const REQUEST_ID: &str = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef";
@@ -124,13 +126,14 @@ impl House {
             registry: Box::new(registry.clone()),
             objects: Box::new(documents.clone()),
             extractor: Box::new(FixedExtractor),
+            identifiers: Box::new(KnownIdentifiers::default()),
             embedder: Box::new(WordEmbedder),
             index: Box::new(SegmentWriter::new(Arc::new(index.clone()), WordEmbedder.model_id().to_owned())),
             upkeep: Box::new(SegmentWriter::new(Arc::new(index.clone()), WordEmbedder.model_id().to_owned())),
             audit: Box::new(audit.clone()),
             ids: Box::new(CountingIds::default()),
             // An attempt that was cut off is over at once: the next delivery need not wait for its claim to end.
-            bounds: Bounds { claim_s: 0, size_bytes_max: 10_000, default_tenant: TenantId::parse("main").ok() },
+            bounds: Bounds { claim_s: 0, size_bytes_max: 10_000, default_tenant: TenantId::parse("main").ok(), quarantine: None },
         };
         Self { outage, documents, index, registry, audit, indexer }
     }

@@ -51,12 +51,13 @@ fn next_release(house: &House) -> Indexer {
         registry: Box::new(house.registry.clone()),
         objects: Box::new(house.documents.clone()),
         extractor: Box::new(FixedExtractor),
+        identifiers: Box::new(testkit::KnownIdentifiers::default()),
         embedder: Box::new(NewModel),
         index: Box::new(writer()),
         upkeep: Box::new(writer()),
         audit: Box::new(house.audit.clone()),
         ids: Box::new(CountingIds::default()),
-        bounds: Bounds { claim_s: 600, size_bytes_max: 10_000, default_tenant: None },
+        bounds: Bounds { claim_s: 600, size_bytes_max: 10_000, default_tenant: None, quarantine: None },
     }
 }
 

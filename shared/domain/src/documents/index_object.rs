@@ -12,6 +12,7 @@ use crate::context::{Actor, Context};
 use crate::fault::{Fault, PortError};
 use crate::ids::{DocumentId, IdSource, RequestId, Sequencer, SubjectId, TenantId};
 use crate::objects::{Fetched, ObjectHead, ObjectReader};
+use crate::phi::{CountIdentifiers, IdentifierCounts, Quarantine};
 use crate::retrieval::{EmbeddedChunk, Embedder, IndexEntry, IndexWriter};
 use crate::text;
 use async_trait::async_trait;
@@ -107,6 +108,8 @@ pub struct Bounds {
     pub size_bytes_max: u64,
     /// The tenant of keys outside `tenants/<tenant>/`; `None` rejects them.
     pub default_tenant: Option<TenantId>,
+    /// Documents that must hold no identifiers.
+    pub quarantine: Option<Quarantine>,
 }
 
 /// Whose document a key is: `tenants/<tenant>/...`, or the default tenant's.
@@ -130,6 +133,8 @@ pub struct IndexObject<'a> {
     pub objects: &'a dyn ObjectReader,
     /// The parsers.
     pub extractor: &'a dyn Extractor,
+    /// Counts identifiers of people.
+    pub identifiers: &'a dyn CountIdentifiers,
     /// The model.
     pub embedder: &'a dyn Embedder,
     /// The index.
@@ -163,7 +168,7 @@ impl IndexObject<'_> {
             shown_as: if event.hint == Hint::Removal { Status::Deleting } else { Status::Indexing },
         };
         let row = match self.registry.claim(&claim).await? {
-            Claimed::Stale if event.hint == Hint::Removal => return Ok(self.remove_late(&claim).await?),
+            Claimed::Stale if event.hint == Hint::Removal => return self.remove_late(&claim).await,
             Claimed::Stale => return Ok(Indexed::Stale),
             Claimed::Busy => return Err(IndexObjectError::Busy),
             Claimed::Yes(row) => row,
@@ -174,7 +179,9 @@ impl IndexObject<'_> {
         let agent = agent.unwrap_or_else(|| SubjectId::system("indexer"));
         let worked = self.work(&claim, event, &agent, attributes, was_there).await;
         match worked {
-            // A newer event took over while we worked: it sees what we see, or newer.
+            // A newer event took over while we worked: it sees what we see, or newer. But it may have seen it before we withdrew
+            // what was removed.
+            Err(PortError::Conflict { .. }) if event.hint == Hint::Removal => self.remove_late(&claim).await,
             Err(PortError::Conflict { .. }) => Ok(Indexed::Stale),
             Err(error) => {
                 // Best effort: if this fails too, the claim ends by itself.
@@ -187,8 +194,14 @@ impl IndexObject<'_> {
 
     /// A removal that comes after a newer event: if that one's version could not be read, the version before is still
     /// searchable, and it is the one that was removed.
-    async fn remove_late(&self, claim: &Claim) -> Result<Indexed, PortError> {
+    async fn remove_late(&self, claim: &Claim) -> Result<Indexed, IndexObjectError> {
         self.index.withdraw(&claim.tenant, &claim.document_id, &claim.sequencer).await?;
+        let row = self.registry.look_up(&claim.tenant, &claim.document_id).await?;
+        if row.is_some_and(|row| row.status == Status::Indexing) {
+            // The newer event's attempt may have looked before this withdrawal and be about to write what it saw.
+            return Err(IndexObjectError::Busy);
+        }
+        // Settled by the newer event: nothing older can come into the index any more.
         if self.index.searchable(&claim.tenant, &claim.document_id).await?.is_none() {
             self.registry.withdraw(&claim.tenant, &claim.document_id).await?;
         }
@@ -266,6 +279,11 @@ impl IndexObject<'_> {
             Ok(document) => document,
             Err(reason) => return Ok(Err(reason)),
         };
+        let counts = self.count_identifiers(&document);
+        self.registry.identified(claim, &counts).await?;
+        if self.bounds.quarantine.as_ref().is_some_and(|policy| policy.holds_back(&attributes, &counts)) {
+            return Ok(Err(Reason::HoldsIdentifiers));
+        }
         let is_named = attributes.title.is_some() || head.metadata.contains_key(META_TITLE);
         let title = document.title.clone().filter(|_| !is_named).unwrap_or(title);
         let chunks = chunks::chunk(&document);
@@ -290,6 +308,16 @@ impl IndexObject<'_> {
         self.index.put(entry).await?;
         self.finish_indexed(claim, event, agent, head, title, pages, count).await?;
         Ok(Ok((pages, count)))
+    }
+
+    fn count_identifiers(&self, document: &ExtractedDocument) -> IdentifierCounts {
+        let mut counts = IdentifierCounts::new();
+        for page in &document.pages {
+            for (kind, count) in self.identifiers.count(&page.text) {
+                *counts.entry(kind).or_insert(0) += count;
+            }
+        }
+        counts
     }
 
     async fn embed(&self, claim: &Claim, title: &str, chunks: Vec<Chunk>) -> Result<Vec<EmbeddedChunk>, PortError> {
@@ -378,6 +406,7 @@ pub const fn reason_code(reason: Reason) -> &'static str {
         Reason::TooManyPages => "too_many_pages",
         Reason::Timeout => "timeout",
         Reason::NeedsOcr => "needs_ocr",
+        Reason::HoldsIdentifiers => "holds_identifiers",
         Reason::UploadExpired => "upload_expired",
         Reason::Interrupted => "interrupted",
         Reason::Internal => "internal",

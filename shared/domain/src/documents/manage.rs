@@ -193,6 +193,7 @@ impl ManageDocuments<'_> {
             progress: None,
             pages: None,
             chunks: None,
+            identifiers: None,
             size_bytes: Some(announcement.size_bytes),
             version: None,
             searchable_version: None,

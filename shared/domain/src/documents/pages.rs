@@ -200,6 +200,8 @@ pub enum Reason {
     Timeout,
     /// The pages are images; optical character recognition would be needed.
     NeedsOcr,
+    /// It holds identifiers of people and belongs to a collection that must hold none.
+    HoldsIdentifiers,
     /// The upload link ran out before anything was uploaded.
     UploadExpired,
     /// Indexing stopped half-way and the last attempt is over.
@@ -222,6 +224,9 @@ impl Reason {
             Self::TooManyPages => "The document has more pages than the limit. Split it and upload the parts.",
             Self::Timeout => "Reading the file took too long. Export it again, or split it, and upload the result.",
             Self::NeedsOcr => "The pages are images without text. Run text recognition (OCR) on the file and upload the result.",
+            Self::HoldsIdentifiers => {
+                "The document holds numbers that identify people, and this collection must hold none. Remove them and upload it again."
+            }
             Self::UploadExpired => "Nothing was uploaded before the link ran out. Ask for a new upload link.",
             Self::Interrupted => {
                 "Work on this document stopped half-way and is tried again by itself. If this stays, tell the operators."

@@ -5,6 +5,7 @@ use super::attributes::Attributes;
 use super::pages::{Format, Reason};
 use crate::fault::PortError;
 use crate::ids::{DocumentId, Sequencer, SubjectId, TenantId};
+use crate::phi::IdentifierCounts;
 use crate::retrieval::IndexedVersion;
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -90,6 +91,8 @@ pub struct Document {
     pub chunks: Option<u32>,
     /// Size in bytes, as announced or found.
     pub size_bytes: Option<u64>,
+    /// Identifiers of people in the version that was read last, by kind; absent if none was read yet.
+    pub identifiers: Option<IdentifierCounts>,
     /// The newest object version that was seen.
     pub version: Option<String>,
     /// The version that answers cite; the newest one, unless that one failed.
@@ -238,6 +241,9 @@ pub trait IndexingRegistry: Send + Sync {
     /// Shows how far the attempt is. [`PortError::Conflict`] if a newer event has taken over.
     async fn progress(&self, claim: &Claim, progress: Progress) -> Result<(), PortError>;
 
+    /// Notes how many identifiers the version holds. [`PortError::Conflict`] if a newer event has taken over.
+    async fn identified(&self, claim: &Claim, counts: &IdentifierCounts) -> Result<(), PortError>;
+
     /// Ends the attempt. [`PortError::Conflict`] if a newer event has taken over.
     async fn finish(&self, claim: &Claim, finish: &Finish, now: Timestamp) -> Result<(), PortError>;
 
@@ -269,6 +275,7 @@ mod tests {
             pages: None,
             chunks: None,
             size_bytes: None,
+            identifiers: None,
             version: None,
             searchable_version: None,
             sequencer: None,
