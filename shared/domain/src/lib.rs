@@ -9,6 +9,7 @@ pub mod context;
 pub mod documents;
 pub mod fault;
 pub mod ids;
+pub mod keys;
 pub mod limits;
 pub mod objects;
 pub mod phi;

@@ -1,6 +1,7 @@
 //! Fakes that keep the ports' promises in memory, and fixtures. Fakes, not mocks: they behave, they do not expect.
 
 mod admissions;
+mod keys;
 mod ledger;
 mod objects;
 mod outage;
@@ -9,6 +10,7 @@ mod simple;
 mod trail;
 
 pub use admissions::{MemoryAdmissions, MemoryBreakers};
+pub use keys::MemoryKeyRing;
 pub use ledger::MemoryLedger;
 pub use objects::MemoryObjects;
 pub use outage::{Outage, wait};
