@@ -130,6 +130,9 @@ Examples:
 
 Exit code 0: answered; 3: the documents do not answer it.")]
     Ask(Ask),
+    /// The audit trail: search it, take parts out, report events; download the sealed one, check it, prove an event
+    #[command(subcommand)]
+    Audit(crate::commands::audit::Audit),
     /// Read a document as the indexer would, page by page; needs no stack
     #[command(after_help = "\
 Examples:
@@ -151,9 +154,6 @@ Offsets are Unicode code points. A line that is no document is reported with its
     /// Measure quality on labelled data; needs no stack
     #[command(subcommand)]
     Eval(crate::commands::eval::Eval),
-    /// The sealed audit trail: download it, check it, prove an event; checking needs no stack
-    #[command(subcommand)]
-    Audit(crate::commands::audit::Audit),
     /// Which engine searches a tenant; for operators with AWS credentials
     #[command(subcommand)]
     Index(crate::commands::index::Index),

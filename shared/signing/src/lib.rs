@@ -1,5 +1,7 @@
 //! Signatures by AWS KMS: an asymmetric Ed25519 key that never leaves the service.
 
+mod code;
+
 use async_trait::async_trait;
 use aws_sdk_kms::Client;
 use aws_sdk_kms::config::http::HttpResponse;

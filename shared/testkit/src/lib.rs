@@ -8,6 +8,7 @@ mod outage;
 mod registry;
 mod signer;
 mod simple;
+mod trail;
 
 pub use admissions::{MemoryAdmissions, MemoryBreakers};
 pub use keys::MemoryKeyRing;
@@ -20,3 +21,4 @@ pub use simple::{
     CountingIds, FixedExtractor, KnownIdentifiers, MemoryAlerts, MemoryAuditLog, WordEmbedder, context, document_of_paragraphs,
     fixed_now,
 };
+pub use trail::{MemoryTrail, trail_row};

@@ -1,184 +1,154 @@
-//! `audit`: the sealed trail on a laptop. `verify`, `prove` and `check-proof` need a folder and a public key and speak to nobody;
-//! `download` fetches the folder with the operator's AWS credentials.
+//! `audit`: the audit trail, for auditors and for systems that report to it.
 
-mod download;
-mod folder;
-mod proofs;
-mod verify;
+mod export;
+mod list;
+mod post;
+mod sealed;
 
+use crate::client::Client;
 use crate::display::Screen;
 use crate::outcome::Outcome;
 use crate::profile::Found;
-use anyhow::{Context, Result, bail};
-use clap::{Args, Subcommand};
-use domain::ids::TenantId;
-use jiff::civil::Date;
-use seal::{Head, PublicKey};
-use serde::Deserialize;
-use std::fs;
-use std::path::{Path, PathBuf};
+use anyhow::Result;
+use clap::{Args, Subcommand, ValueEnum};
+use domain::audit::EventType;
+use jiff::Timestamp;
+use std::path::PathBuf;
 
-/// A head or a key is smaller than this.
-const SMALL_FILE_BYTES_MAX: u64 = 4 << 20;
-
-/// `audit`.
+/// The trail's commands.
 #[derive(Subcommand)]
 pub enum Audit {
-    /// Check that a copy of the sealed trail is what was sealed; offline
+    /// Search the trail; the search itself is recorded
     #[command(after_help = "\
 Examples:
-  clinchat audit verify archive/ --key public.pem
-  clinchat audit verify archive/ --key public.pem --head head.json
-  clinchat audit verify archive/ --key old.pem --key new.pem --json
-
-Finds every edit, deletion, insertion, reordering and repetition, and names the first row that cannot be vouched for. Take the
-key from the key's owner (`aws kms get-public-key`), not from the archive. That the end was not cut off only a head shows
-that was pinned elsewhere. Exit code 0: sound; 5: not.")]
-    Verify(Verify),
-    /// Print a proof that one event is in the trail
+  clinchat --as auditor audit list
+  clinchat --as auditor audit list --type document_viewed --from 2026-03-01T00:00:00Z
+  clinchat --as auditor audit list --entity document:doc_0123456789abcdefghjkmnpqrs
+  clinchat --as auditor audit list --entity patient:MRN-1001         as the reporting system names it
+  clinchat --as auditor audit list --request c6af9ac6-7b61-11e6-9a41-93e8deadbeef --json")]
+    List(List),
+    /// Take a part of the trail out as JSON Lines, CSV or FHIR; each page is recorded
     #[command(after_help = "\
 Examples:
-  clinchat audit prove 01KE6B0400000000000000000A --dir archive/ --key public.pem > proof.json
-  clinchat --profile dev audit prove 01KE6B0400000000000000000A --tenant main --key public.pem > proof.json
-
-Without --dir the trail is downloaded into a temporary folder first.")]
-    Prove(Prove),
-    /// Check such a proof; offline
+  clinchat --as auditor audit export > trail.jsonl
+  clinchat --as auditor audit export --format csv --type data_access > access.csv
+  clinchat --as auditor audit export --format fhir --from 2026-03-01T00:00:00Z --to 2026-04-01T00:00:00Z > march.json")]
+    Export(Export),
+    /// Report events of another system
     #[command(after_help = "\
-Examples:
-  clinchat audit check-proof proof.json --key public.pem
-  clinchat audit check-proof proof.json --key public.pem --head head.json
+Example:
+  clinchat --as audit-source audit post events.json      {\"events\": [...]}; functions/audit/README.md has the fields
 
-Exit code 0: the event is in the trail; 5: the proof does not show it.")]
-    CheckProof(CheckProof),
-    /// Download the sealed trail, or a period of it
-    #[command(after_help = "\
-Examples:
-  clinchat --profile dev audit download archive/ --tenant main
-  clinchat --profile dev audit download archive/ --tenant main --from 2026-01-01 --to 2026-03-31
-
-Needs AWS credentials in the environment, and a profile made with `profile add --from-outputs`. Days are UTC and those of the
-sealing. What is there already is not fetched again, so that an interrupted download goes on.")]
-    Download(Download),
+Sending the same file again is safe. Exit code 1 if an event was refused.")]
+    Post(Post),
+    #[command(flatten)]
+    Sealed(sealed::Sealed),
 }
 
-/// `audit verify`.
+/// What to look for.
 #[derive(Args)]
-pub struct Verify {
-    /// The copy
-    #[arg(value_name = "DIR")]
-    pub folder: PathBuf,
-    /// The public key, in PEM form; several if the key was changed
-    #[arg(long = "key", required = true, value_name = "FILE")]
-    pub keys: Vec<PathBuf>,
-    /// Heads that were pinned elsewhere: one, or a list of them
-    #[arg(long = "head", value_name = "FILE")]
-    pub heads: Vec<PathBuf>,
-    /// Whose trail it must be
-    #[arg(long, value_parser = TenantId::parse)]
-    pub tenant: Option<TenantId>,
-    /// The copy holds a period, not the whole trail: begin at the first file that is there
-    #[arg(long)]
-    pub partial: bool,
-    /// One JSON document on standard output
-    #[arg(long)]
-    pub json: bool,
+pub struct Sought {
+    /// About this thing, as KIND:ID
+    #[arg(long, value_name = "KIND:ID")]
+    pub entity: Option<String>,
+    /// By this person or program, as the trail names it
+    #[arg(long, value_name = "ID")]
+    pub actor: Option<String>,
+    /// By this person, as another system names them
+    #[arg(long, value_name = "NAME", conflicts_with = "actor")]
+    pub outside_actor: Option<String>,
+    /// Only events of this kind
+    #[arg(long = "type", value_name = "KIND", value_parser = |name: &str| EventType::parse(name).ok_or("there is no such kind of event"))]
+    pub event_type: Option<EventType>,
+    /// Only of this request (the `trace_id` of an answer)
+    #[arg(long, value_name = "ID")]
+    pub request: Option<String>,
+    /// Not before this time
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<Timestamp>,
+    /// Before this time
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<Timestamp>,
 }
 
-/// `audit prove`.
-#[derive(Args)]
-pub struct Prove {
-    /// The event's id
-    pub id: String,
-    /// The copy of the whole trail
-    #[arg(long = "dir", value_name = "DIR")]
-    pub folder: Option<PathBuf>,
-    /// The public key, in PEM form; several if the key was changed
-    #[arg(long = "key", required = true, value_name = "FILE")]
-    pub keys: Vec<PathBuf>,
-    /// Whose event it is
-    #[arg(long, value_parser = TenantId::parse, required_unless_present = "folder")]
-    pub tenant: Option<TenantId>,
-}
-
-/// `audit check-proof`.
-#[derive(Args)]
-pub struct CheckProof {
-    /// The proof
-    #[arg(value_name = "FILE")]
-    pub proof: PathBuf,
-    /// The public key, in PEM form; several if the key was changed
-    #[arg(long = "key", required = true, value_name = "FILE")]
-    pub keys: Vec<PathBuf>,
-    /// The head that was pinned elsewhere and whose trail it must be
-    #[arg(long, value_name = "FILE")]
-    pub head: Option<PathBuf>,
-    /// One JSON document on standard output
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `audit download`.
-#[derive(Args)]
-pub struct Download {
-    /// Where to
-    #[arg(value_name = "DIR")]
-    pub folder: PathBuf,
-    /// Whose trail
-    #[arg(long, value_parser = TenantId::parse)]
-    pub tenant: TenantId,
-    /// Only what was sealed on this day and later
-    #[arg(long, value_name = "YYYY-MM-DD")]
-    pub from: Option<Date>,
-    /// Only what was sealed on this day and earlier
-    #[arg(long, value_name = "YYYY-MM-DD")]
-    pub to: Option<Date>,
-    /// One JSON document on standard output
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Runs it.
-pub fn run(audit: &Audit, found: impl Fn() -> Result<Found>, screen: &mut Screen) -> Result<Outcome> {
-    match audit {
-        Audit::Verify(asked) => verify::run(asked, screen),
-        Audit::Prove(asked) => proofs::prove(asked, found, screen),
-        Audit::CheckProof(asked) => proofs::check(asked, screen),
-        Audit::Download(asked) => download::run(asked, &found()?, screen),
-    }
-}
-
-fn small_file(path: &Path) -> Result<String> {
-    let cannot = || format!("{} cannot be read", path.display());
-    if fs::metadata(path).with_context(cannot)?.len() > SMALL_FILE_BYTES_MAX {
-        bail!("{} is too big for what it should be", path.display());
-    }
-    fs::read_to_string(path).with_context(cannot)
-}
-
-fn read_keys(paths: &[PathBuf]) -> Result<Vec<PublicKey>> {
-    let read = |path: &PathBuf| PublicKey::of_pem(&small_file(path)?).with_context(|| path.display().to_string());
-    paths.iter().map(read).collect()
-}
-
-/// One head, a list of them, or a list under the name `heads`.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Heads {
-    One(Head),
-    Many(Vec<Head>),
-    Named { heads: Vec<Head> },
-}
-
-fn read_heads(paths: &[PathBuf]) -> Result<Vec<Head>> {
-    let mut heads = Vec::new();
-    for path in paths {
-        let read =
-            serde_json::from_str(&small_file(path)?).with_context(|| format!("{} holds no pinned head", path.display()))?;
-        match read {
-            Heads::One(head) => heads.push(head),
-            Heads::Many(more) | Heads::Named { heads: more } => heads.extend(more),
+impl Sought {
+    /// As the API's query.
+    pub fn query(&self) -> Result<Vec<(&'static str, String)>> {
+        let mut query = Vec::new();
+        if let Some(entity) = &self.entity {
+            let (kind, id) =
+                entity.split_once(':').ok_or_else(|| anyhow::anyhow!("--entity takes KIND:ID, such as patient:MRN-1001."))?;
+            query.extend([("entity_type", kind.to_owned()), ("entity_id", id.to_owned())]);
         }
+        let mut add = |name, value: Option<String>| query.extend(value.map(|value| (name, value)));
+        add("actor", self.actor.clone());
+        add("outside_actor", self.outside_actor.clone());
+        add("event_type", self.event_type.map(|kind| kind.as_str().to_owned()));
+        add("request_id", self.request.clone());
+        add("from", self.from.map(|time| time.to_string()));
+        add("to", self.to.map(|time| time.to_string()));
+        Ok(query)
     }
-    Ok(heads)
+}
+
+/// `audit list`.
+#[derive(Args)]
+pub struct List {
+    #[command(flatten)]
+    pub sought: Sought,
+    /// The oldest first
+    #[arg(long)]
+    pub oldest: bool,
+    /// At most so many
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    pub limit: usize,
+    /// One JSON document on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How a part is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// One object per line
+    Jsonl,
+    /// With a header line
+    Csv,
+    /// One Bundle of `AuditEvent`s (R4)
+    Fhir,
+}
+
+/// `audit export`.
+#[derive(Args)]
+pub struct Export {
+    #[command(flatten)]
+    pub sought: Sought,
+    /// How it is written
+    #[arg(long, value_enum, default_value = "jsonl")]
+    pub format: Format,
+}
+
+/// `audit post`.
+#[derive(Args)]
+pub struct Post {
+    /// The events; `-` for standard input
+    pub file: PathBuf,
+    /// One JSON document on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs a command of the trail.
+pub fn run(
+    audit: &Audit,
+    client: impl Fn() -> Result<Client>,
+    found: impl Fn() -> Result<Found>,
+    screen: &mut Screen,
+) -> Result<Outcome> {
+    match audit {
+        Audit::List(list) => list::run(list, &client()?, screen),
+        Audit::Export(export) => export::run(export, &client()?, screen),
+        Audit::Post(post) => post::run(post, &client()?, screen),
+        Audit::Sealed(sealed) => sealed::run(sealed, found, screen),
+    }
 }
