@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod audit_pin;
 mod audit_seal;
 mod chat;
 mod documents;
