@@ -84,7 +84,7 @@ pub fn run() -> Result<()> {
 fn indexing(embedder: &embed::MiniLm, words: &[&str]) -> Sample {
     let text = words.join(" ");
     let span = Span { page: 1, start: 0, end: text.chars().count() };
-    let chunk = Chunk { ordinal: 0, section: vec!["Downtime".into()], text, spans: vec![span] };
+    let chunk = Chunk { ordinal: 0, section: vec!["Downtime".into()], text, spans: vec![span], flags: vec![] };
     let mut sample = Sample::default();
     for _ in 0..RUNS {
         let chunk = chunk.clone();

@@ -95,7 +95,7 @@ fn entry(tenant: &TenantId, number: u64) -> Result<IndexEntry> {
         let spans = vec![Span { page: at / 5 + 1, start: 0, end: length }];
         let part = |s: usize| length * s / SENTENCES..length * (s + 1) / SENTENCES;
         let sentences = (0..SENTENCES).map(|s| EmbeddedSentence { range: part(s), embedding: vector(s) }).collect();
-        let chunk = Chunk { ordinal: at, section: vec!["Dose and route".into()], text, spans };
+        let chunk = Chunk { ordinal: at, section: vec!["Dose and route".into()], text, spans, flags: vec![] };
         EmbeddedChunk { chunk, embedding: vector(at as usize), sentences }
     };
     Ok(IndexEntry {

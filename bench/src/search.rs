@@ -221,7 +221,7 @@ impl Random {
     fn chunk(&mut self, at: usize) -> Chunk {
         let text = self.words(WORDS_OF_CHUNK);
         let span = Span { page: at as u32 / 5 + 1, start: 0, end: text.chars().count() };
-        Chunk { ordinal: at as u32, section: vec!["Dose and route".into()], text, spans: vec![span] }
+        Chunk { ordinal: at as u32, section: vec!["Dose and route".into()], text, spans: vec![span], flags: vec![] }
     }
 
     fn embedding(&mut self) -> Embedding {

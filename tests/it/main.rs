@@ -1,8 +1,9 @@
 //! The whole-system tests. From the cheapest to the dearest: `tidy` and `template` read files, `functions` sends events
-//! through the handlers with fakes behind them, `local` deploys the template into a local AWS of its own and uses it as
+//! through the handlers with fakes behind them, `llm` calls the doubles of language models over real sockets, `local` deploys the template into a local AWS of its own and uses it as
 //! people do.
 
 mod functions;
+mod llm;
 mod local;
 mod money;
 mod repository;

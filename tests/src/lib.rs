@@ -1,5 +1,6 @@
 //! What the whole-system tests of `it/` and the figures of `bench` both run: the same code, so that a figure counts what a
 //! test checks.
 
+pub mod llm_double;
 pub mod runtime_api;
 pub mod schedules;

@@ -26,7 +26,7 @@ pub use decide::{OperatingPoint, Span};
 pub use label::Label;
 pub use lexicon::{Entry, Lexicon, fold};
 pub use propagate::KnownNames;
-pub use safe_text::SafeText;
+pub use safe_text::{Agreement, SafeText};
 pub use tables::{LoadTablesError, MODEL_ID, TABLES_FILE, Tables};
 
 use domain::phi::{CountIdentifiers, IdentifierCounts};

@@ -13,8 +13,23 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 
 /// Crates whose lines may be written: ours. Named, not guessed by prefix, so that a new dependency is silent by default.
-const OURS: &[&str] =
-    &["api", "chat", "documents", "domain", "embed", "extract", "index", "indexer", "objects", "runtime", "store"];
+const OURS: &[&str] = &[
+    "admin",
+    "alerts",
+    "api",
+    "audit",
+    "chat",
+    "documents",
+    "domain",
+    "embed",
+    "extract",
+    "index",
+    "indexer",
+    "llm",
+    "objects",
+    "runtime",
+    "store",
+];
 
 /// CloudWatch namespace of every metric.
 const NAMESPACE: &str = "ClinChat";

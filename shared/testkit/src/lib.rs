@@ -1,13 +1,16 @@
 //! Fakes that keep the ports' promises in memory, and fixtures. Fakes, not mocks: they behave, they do not expect.
 
 mod admissions;
+mod keys;
 mod ledger;
 mod objects;
 mod outage;
 mod registry;
 mod simple;
+mod trail;
 
 pub use admissions::{MemoryAdmissions, MemoryBreakers};
+pub use keys::MemoryKeyRing;
 pub use ledger::MemoryLedger;
 pub use objects::MemoryObjects;
 pub use outage::{Outage, wait};
@@ -16,3 +19,4 @@ pub use simple::{
     CountingIds, FixedExtractor, KnownIdentifiers, MemoryAlerts, MemoryAuditLog, WordEmbedder, context, document_of_paragraphs,
     fixed_now,
 };
+pub use trail::{MemoryTrail, trail_row};

@@ -110,7 +110,8 @@ fn attributes(tags: &[&str], date: Option<&str>, groups: &[&str], revision: u32)
 fn entry(name: &str, event: u64, texts: &[String], attributes: Attributes) -> IndexEntry {
     let chunks = texts.iter().enumerate().map(|(at, text)| {
         let span = Span { page: 1, start: 0, end: text.chars().count() };
-        let chunk = Chunk { ordinal: at as u32, section: vec!["Doses".into()], text: text.clone(), spans: vec![span] };
+        let chunk =
+            Chunk { ordinal: at as u32, section: vec!["Doses".into()], text: text.clone(), spans: vec![span], flags: vec![] };
         EmbeddedChunk::embed(&WordEmbedder, name, chunk)
     });
     IndexEntry {

@@ -129,7 +129,7 @@ impl ChatModel for Fabulist {
                 draft("Rub in alcohol gel for 20 seconds until the hands are dry.", vec![(gel, at..length), (usize::MAX, 0..4)]),
             ],
         };
-        Ok(Completion { sentences, usage: TokenUsage { input: 7, output: 5, ..TokenUsage::default() } })
+        Ok(Completion { sentences, usage: TokenUsage { input: 7, output: 5, ..TokenUsage::default() }, ..Completion::default() })
     }
 }
 

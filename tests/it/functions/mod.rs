@@ -1,9 +1,11 @@
 //! Events of `events/` through the functions' handlers, with fakes behind them.
 
 mod access;
+mod audit;
 mod chat;
 mod documents;
 mod indexer;
+mod limits;
 mod schedules;
 mod upkeep;
 
@@ -18,13 +20,15 @@ use domain::chat::support::SupportChecker;
 use domain::documents::index_object::Bounds;
 use domain::documents::registry::{Document, DocumentRegistry as _};
 use domain::ids::{DocumentId, TenantId};
+use domain::limits::{Limits, Rule};
 use domain::retrieval::Embedder as _;
 use index::{SegmentIndex, SegmentWriter};
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use testkit::{
-    CountingIds, FixedExtractor, KnownIdentifiers, MemoryAuditLog, MemoryObjects, MemoryRegistry, Outage, WordEmbedder,
+    CountingIds, FixedExtractor, KnownIdentifiers, MemoryAdmissions, MemoryAuditLog, MemoryObjects, MemoryRegistry, Outage,
+    WordEmbedder,
 };
 
 /// The request id in the sample events of the API.
@@ -112,6 +116,9 @@ struct House {
     registry: MemoryRegistry,
     audit: MemoryAuditLog,
     indexer: Indexer,
+    /// None, unless a test is about them.
+    limits: Limits,
+    admissions: MemoryAdmissions,
 }
 
 impl House {
@@ -134,7 +141,8 @@ impl House {
             // An attempt that was cut off is over at once: the next delivery need not wait for its claim to end.
             bounds: Bounds { claim_s: 0, size_bytes_max: 10_000, default_tenant: TenantId::parse("main").ok(), quarantine: None },
         };
-        Self { outage, documents, index, registry, audit, indexer }
+        let limits = Limits { questions: Rule::new(0, None), uploads: Rule::new(0, None) };
+        Self { outage, documents, index, registry, audit, indexer, limits, admissions: MemoryAdmissions::default() }
     }
 
     /// A new instance of the chat function.
@@ -148,6 +156,8 @@ impl House {
             policy: SupportPolicy::Drop,
             audit: Box::new(self.audit.clone()),
             ids: Box::new(CountingIds::default()),
+            limits: self.limits.clone(),
+            admissions: Box::new(self.admissions.clone()),
         }
     }
 
@@ -162,6 +172,8 @@ impl House {
             ids: Box::new(CountingIds::default()),
             upload_bytes_max: 50 << 20,
             upload_link_s: 3_600,
+            limits: self.limits.clone(),
+            admissions: Box::new(self.admissions.clone()),
         }
     }
 

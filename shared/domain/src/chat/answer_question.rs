@@ -7,7 +7,9 @@ use crate::audit::{AuditEvent, AuditLog, AuditValue, Entity, EventType, Outcome}
 use crate::context::{Act, Context, NotAllowed};
 use crate::fault::{Fault, PortError};
 use crate::ids::{DocumentId, IdSource};
+use crate::phi::IdentifierKind;
 use crate::retrieval::{ChunkIndex, Embedder, Filter, Query, Retrieval};
+use std::collections::BTreeMap;
 
 /// How many passages an answer may rest on. Ten windows of 60 to 100 words are what a small model reads well.
 pub const PASSAGES: usize = 10;
@@ -56,11 +58,15 @@ pub struct AnswerQuestion<'a> {
 }
 
 /// What a model wrote and what is left of it.
+#[derive(Default)]
 struct Written {
     model: String,
     sentences: Vec<Sentence>,
     unsupported: usize,
     usage: TokenUsage,
+    is_truncated: bool,
+    blocked: BTreeMap<IdentifierKind, u32>,
+    withheld: usize,
 }
 
 impl AnswerQuestion<'_> {
@@ -73,8 +79,14 @@ impl AnswerQuestion<'_> {
             filter: question.filter.clone(),
         };
         let found = self.index.search(&context.scope(), &query, PASSAGES).await?;
-        let prompt =
-            Prompt { question: question.text(), embedding: &query.embedding, passages: &found.passages, terms: &found.terms };
+        let prompt = Prompt {
+            context,
+            conversation: &question.conversation,
+            question: question.text(),
+            embedding: &query.embedding,
+            passages: &found.passages,
+            terms: &found.terms,
+        };
         let refusal = self.refusal(context, &query, &found).await?;
         let written = if refusal.is_some() { self.nothing() } else { self.write(&prompt).await? };
         let answer = answer(question, found, written, refusal);
@@ -97,7 +109,7 @@ impl AnswerQuestion<'_> {
     }
 
     fn nothing(&self) -> Written {
-        Written { model: self.model.name().to_owned(), sentences: Vec::new(), unsupported: 0, usage: TokenUsage::default() }
+        Written { model: self.model.name().to_owned(), ..Written::default() }
     }
 
     /// Asks the model, and the fallback if the model fails or nothing that it wrote is supported. A model that writes
@@ -132,12 +144,21 @@ impl AnswerQuestion<'_> {
         // Marked sentences go with others that hold, never alone.
         let keeps_marked = self.policy == SupportPolicy::Mark && sentences.iter().any(|s| s.support.is_ok());
         sentences.retain(|sentence| sentence.support.is_ok() || keeps_marked);
-        Written { model: model.name().to_owned(), sentences, unsupported, usage: completion.usage }
+        Written {
+            model: completion.model.as_deref().unwrap_or(model.name()).to_owned(),
+            sentences,
+            unsupported,
+            usage: completion.usage,
+            is_truncated: completion.is_truncated,
+            blocked: completion.blocked.clone(),
+            withheld: completion.withheld,
+        }
     }
 
     async fn record(&self, context: &Context, answer: &Answer) -> Result<(), PortError> {
         let (event_type, outcome) = match answer.refusal {
             None => (EventType::ChatAnswered, Outcome::Success),
+            Some(Refusal::PhiBlocked) => (EventType::PhiBlocked, Outcome::Success),
             Some(_) => (EventType::ChatRefused, Outcome::Success),
         };
         let mut cited: Vec<DocumentId> =
@@ -154,6 +175,12 @@ impl AnswerQuestion<'_> {
         if let Some(refusal) = answer.refusal {
             event = event.with("reason", AuditValue::Code(refusal.as_str()));
         }
+        for (kind, count) in &answer.blocked {
+            event = event.with(kind.as_str(), AuditValue::Count((*count).into()));
+        }
+        if answer.withheld > 0 {
+            event = event.with("withheld", AuditValue::Count(answer.withheld as u64));
+        }
         if let Some(notice) = answer.notice {
             event = event.with("notice", AuditValue::Code(notice.as_str()));
         }
@@ -162,6 +189,7 @@ impl AnswerQuestion<'_> {
 }
 
 fn answer(question: &Question, found: Retrieval, written: Written, refusal: Option<Refusal>) -> Answer {
+    let refusal = refusal.or((!written.blocked.is_empty()).then_some(Refusal::PhiBlocked));
     let refusal = refusal.or(written.sentences.is_empty().then_some(Refusal::NoSupport));
     let shows_nearest = refusal == Some(Refusal::NoSupport);
     let nearest = if shows_nearest { found.passages.iter().take(NEAREST).filter_map(opening).collect() } else { Vec::new() };
@@ -174,6 +202,9 @@ fn answer(question: &Question, found: Retrieval, written: Written, refusal: Opti
         conversation: question.conversation.clone(),
         model: written.model,
         usage: written.usage,
+        is_truncated: written.is_truncated,
+        blocked: written.blocked,
+        withheld: written.withheld,
         passages: found.passages.len(),
         unreadable: found.unreadable,
     }

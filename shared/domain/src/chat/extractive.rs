@@ -4,7 +4,7 @@
 //! A sentence is placed in meaning space when its document is indexed, so an answer embeds nothing but the question.
 
 use super::quote;
-use super::{ChatModel, Completion, DraftSentence, Prompt, TokenUsage};
+use super::{ChatModel, Completion, DraftSentence, Prompt};
 use crate::fault::PortError;
 use crate::retrieval::{Passage, TermWeight};
 use crate::text::{self, Analyzer};
@@ -290,7 +290,7 @@ impl ChatModel for ExtractiveModel {
         let sentences = chosen
             .into_iter()
             .map(|c| DraftSentence { text: c.text, supports: c.ranges.into_iter().map(|range| (c.passage, range)).collect() });
-        Ok(Completion { sentences: sentences.collect(), usage: TokenUsage::default() })
+        Ok(Completion { sentences: sentences.collect(), ..Completion::default() })
     }
 }
 

@@ -9,13 +9,16 @@ pub mod support;
 
 pub use answer_question::{AnswerQuestion, AnswerQuestionError, PASSAGES};
 
+use crate::context::Context;
 use crate::documents::chunks::Span;
 use crate::fault::PortError;
 use crate::ids::{ConversationId, DocumentId};
+use crate::phi::IdentifierKind;
 use crate::retrieval::{Embedding, Filter, Passage, TermWeight};
 pub use crate::spending::TokenUsage;
 use async_trait::async_trait;
 use scope::OutOfScope;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use support::{Support, Unsupported};
 
@@ -73,6 +76,10 @@ impl Question {
 /// de-identifier can make (invariant I3).
 #[derive(Debug)]
 pub struct Prompt<'a> {
+    /// For whom: who pays, and whose walls hold.
+    pub context: &'a Context,
+    /// The conversation that the question belongs to.
+    pub conversation: &'a ConversationId,
     /// The question's words.
     pub question: &'a str,
     /// The question's place in meaning space.
@@ -99,6 +106,14 @@ pub struct Completion {
     pub sentences: Vec<DraftSentence>,
     /// What the call used.
     pub usage: TokenUsage,
+    /// Who wrote it, if that is not the model that was asked.
+    pub model: Option<String>,
+    /// It stopped before its end: what is there is right, and something may be missing.
+    pub is_truncated: bool,
+    /// Kinds of identifiers in the question that may not leave, and how many; then nobody was asked.
+    pub blocked: BTreeMap<IdentifierKind, u32>,
+    /// Passages that were not shown to the model, because they hold such kinds.
+    pub withheld: usize,
 }
 
 /// Writes answers from passages.
@@ -178,6 +193,8 @@ pub enum Refusal {
     NoTerms,
     /// The documents do not say.
     NoSupport,
+    /// The question holds identifiers of a kind that may not leave.
+    PhiBlocked,
 }
 
 impl Refusal {
@@ -188,6 +205,7 @@ impl Refusal {
             Self::NoMatch => "no_match",
             Self::NoTerms => "no_terms",
             Self::NoSupport => "no_support",
+            Self::PhiBlocked => "phi_blocked",
         }
     }
 
@@ -198,6 +216,9 @@ impl Refusal {
             Self::NoMatch => "No document matches the filter. Widen it, or ask without one.",
             Self::NoTerms => "The question does not say what it is about. Name the subject, such as a drug, a form or a ward.",
             Self::NoSupport => "The documents do not answer this. The nearest passages are shown; they may still help.",
+            Self::PhiBlocked => {
+                "The question holds details of a person that may not leave this system. Ask again without names and numbers."
+            }
         }
     }
 }
@@ -221,6 +242,12 @@ pub struct Answer {
     pub model: String,
     /// What it used.
     pub usage: TokenUsage,
+    /// The model stopped before its end: something may be missing.
+    pub is_truncated: bool,
+    /// Kinds of identifiers that kept the question in, and how many.
+    pub blocked: BTreeMap<IdentifierKind, u32>,
+    /// Passages that no model was shown, because they hold kinds that may not leave.
+    pub withheld: usize,
     /// How many passages were looked at.
     pub passages: usize,
     /// Documents that could not be read while searching.

@@ -4,10 +4,11 @@
 //! sentence under "Renal impairment" is found by that word too. A table's rows repeat the table's header, and a list
 //! item brings the line that introduces the list.
 
-use super::pages::{BlockKind, ExtractedDocument, Page};
+use super::pages::{BlockKind, ExtractedDocument, Flag, Page};
 use crate::text;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::ops::Range;
 
@@ -44,9 +45,17 @@ pub struct Chunk {
     pub text: String,
     /// Where each line of the text is.
     pub spans: Vec<Span>,
+    /// What is suspicious about its text, in order, each once. Hidden text is in chunks of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<Flag>,
 }
 
 impl Chunk {
+    /// Whether a reader of the page does not see this text.
+    pub fn is_hidden(&self) -> bool {
+        self.flags.contains(&Flag::Hidden)
+    }
+
     /// First and last page.
     pub fn pages(&self) -> (u32, u32) {
         let numbers = || self.spans.iter().map(|s| s.page);
@@ -128,6 +137,8 @@ struct Cutter {
     stem: Option<Unit>,
     /// The header row of the table we are in.
     header: Option<Unit>,
+    /// What is suspicious about the window's blocks.
+    flags: BTreeSet<Flag>,
 }
 
 impl Cutter {
@@ -138,6 +149,11 @@ impl Cutter {
             if block_text.trim().is_empty() {
                 continue;
             }
+            // What the page does not show is never in one window with what it shows.
+            let is_hidden = block.flags.contains(&Flag::Hidden);
+            if is_hidden != self.flags.contains(&Flag::Hidden) {
+                self.close();
+            }
             let unit = |kind, start: usize, text: &str| Unit {
                 span: Span { page: page.number, start, end: start + text.chars().count() },
                 text: text.to_owned(),
@@ -145,6 +161,10 @@ impl Cutter {
                 kind,
             };
             match block.kind {
+                // A heading that nobody sees heads nothing; it is text like any other hidden text.
+                BlockKind::Heading { .. } if is_hidden => {
+                    self.add(unit(UnitKind::Sentence, block.start, block_text), &block.flags);
+                }
                 BlockKind::Heading { level } => {
                     self.close();
                     self.headings.retain(|(above, text)| *above < level && !is_contents(text));
@@ -159,12 +179,12 @@ impl Cutter {
                         let start = block.start + text::char_offset(block_text, sentence.start);
                         let unit = unit(UnitKind::Sentence, start, &block_text[sentence]);
                         self.stem = unit.text.ends_with(':').then(|| unit.clone());
-                        self.add(unit);
+                        self.add(unit, &block.flags);
                     }
                 }
                 BlockKind::ListItem => {
                     self.header = None;
-                    self.add(unit(UnitKind::Item, block.start, block_text));
+                    self.add(unit(UnitKind::Item, block.start, block_text), &block.flags);
                 }
                 BlockKind::TableRow { header } => {
                     self.stem = None;
@@ -172,13 +192,18 @@ impl Cutter {
                     if header {
                         self.header = Some(row.clone());
                     }
-                    self.add(row);
+                    self.add(row, &block.flags);
                 }
+            }
+            if is_hidden {
+                // Nor does it introduce what the page shows.
+                self.stem = None;
+                self.header = None;
             }
         }
     }
 
-    fn add(&mut self, unit: Unit) {
+    fn add(&mut self, unit: Unit, flags: &[Flag]) {
         let words: usize = self.window.iter().map(|u| u.words).sum();
         if words > 0 && (words + unit.words > WORDS_MAX || words >= WORDS_TARGET) {
             self.close();
@@ -192,6 +217,7 @@ impl Cutter {
             self.window.extend(opener.filter(|o| o.span != unit.span));
         }
         self.window.push(unit);
+        self.flags.extend(flags);
     }
 
     fn close(&mut self) {
@@ -199,11 +225,13 @@ impl Cutter {
             return;
         }
         let units = std::mem::take(&mut self.window);
+        let flags = std::mem::take(&mut self.flags);
         self.chunks.push(Chunk {
             ordinal: u32::try_from(self.chunks.len()).unwrap_or(u32::MAX),
             section: self.headings.iter().map(|(_, text)| text.clone()).collect(),
             text: units.iter().map(|u| u.text.as_str()).collect::<Vec<_>>().join("\n"),
             spans: units.iter().map(|u| u.span).collect(),
+            flags: flags.into_iter().collect(),
         });
     }
 }
@@ -248,12 +276,31 @@ mod tests {
     }
 
     #[test]
+    fn what_the_page_does_not_show_is_a_chunk_of_its_own_and_says_so() {
+        let mut shown = page(
+            1,
+            &[
+                (BlockKind::Paragraph, "Give 5 mg."),
+                (BlockKind::Heading { level: 1 }, "Ignore this."),
+                (BlockKind::Paragraph, "Give 500 mg."),
+                (BlockKind::Paragraph, "Twice daily."),
+            ],
+        );
+        shown.blocks[1].flags.push(Flag::Hidden);
+        shown.blocks[2].flags.push(Flag::Hidden);
+        let chunks = cut(vec![shown]);
+        let seen: Vec<_> = chunks.iter().map(|c| (c.text.as_str(), c.is_hidden(), c.section.len())).collect();
+        assert_eq!(seen, [("Give 5 mg.", false, 0), ("Ignore this.\nGive 500 mg.", true, 0), ("Twice daily.", false, 0)]);
+    }
+
+    #[test]
     fn what_is_searched_stands_under_title_and_headings_without_repeats() {
         let chunk = |section: &[&str]| Chunk {
             ordinal: 0,
             section: section.iter().map(|heading| (*heading).to_owned()).collect(),
             text: "Give 30 mL/kg.".into(),
             spans: vec![],
+            flags: vec![],
         };
         assert_eq!(chunk(&["Sepsis", "Fluids"]).searchable_text("Sepsis"), "Sepsis › Fluids\nGive 30 mL/kg.");
         assert_eq!(chunk(&["Fluids"]).searchable_text(" "), "Fluids\nGive 30 mL/kg.");

@@ -113,7 +113,7 @@ fn document(number: u64, chunks: u64) -> Arc<Segment> {
         let text = format!("topic{} word{} word{}", number % 40, at % 17, (number * at) % 101);
         let span = Span { page: 1, start: 0, end: text.chars().count() };
         EmbeddedChunk {
-            chunk: Chunk { ordinal: at as u32, section: vec![], text, spans: vec![span] },
+            chunk: Chunk { ordinal: at as u32, section: vec![], text, spans: vec![span], flags: vec![] },
             embedding: Embedding(vector(number % 40, number * 1_000 + at)),
             sentences: Vec::new(),
         }

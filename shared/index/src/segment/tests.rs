@@ -21,7 +21,7 @@ fn entry(texts: &[&str]) -> IndexEntry {
             .enumerate()
             .map(|(at, text)| {
                 let span = Span { page: 1, start: 0, end: text.chars().count() };
-                let chunk = Chunk { ordinal: at as u32, section: vec![], text: (*text).into(), spans: vec![span] };
+                let chunk = Chunk { ordinal: at as u32, section: vec![], text: (*text).into(), spans: vec![span], flags: vec![] };
                 let sentences = text::sentences(text)
                     .into_iter()
                     .map(|range| EmbeddedSentence { embedding: Embedding(vec![range.start as f32, 1.0, 0.0]), range });

@@ -30,7 +30,7 @@ pub fn words(number: usize) -> String {
 pub fn entry(tenant: &str, number: usize, sequencer: u64, text: String, attributes: Attributes) -> IndexEntry {
     let title = format!("Handbook {number}");
     let spans = vec![Span { page: 1, start: 0, end: text.chars().count() }];
-    let chunk = Chunk { ordinal: 0, section: vec![], text, spans };
+    let chunk = Chunk { ordinal: 0, section: vec![], text, spans, flags: vec![] };
     IndexEntry {
         tenant: id(tenant),
         document_id: document_id(tenant, number),

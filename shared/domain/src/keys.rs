@@ -1,0 +1,88 @@
+//! Keys of providers outside the account: what one is, in which stage it can be, and the port that brings them.
+
+use crate::fault::PortError;
+use async_trait::async_trait;
+use std::fmt;
+
+/// A key. Its value can be seen only by whoever says `expose`; it is in no log line and no error.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey(String);
+
+impl ApiKey {
+    /// A key of this value, without the white space that pasting brings.
+    pub fn new(value: &str) -> Self {
+        Self(value.trim().to_owned())
+    }
+
+    /// The value, for the header that it goes into.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey(..)")
+    }
+}
+
+/// A version of a secret, by the store's own id: it may be logged and compared.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct KeyVersion(pub String);
+
+/// Where a version is in its rotation, as Secrets Manager names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SecretStage {
+    /// In use.
+    Current,
+    /// Being introduced.
+    Pending,
+    /// Just replaced, and good for some time yet.
+    Previous,
+}
+
+impl SecretStage {
+    /// The order in which they are tried.
+    pub const ALL: [Self; 3] = [Self::Current, Self::Pending, Self::Previous];
+
+    /// The store's label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Current => "AWSCURRENT",
+            Self::Pending => "AWSPENDING",
+            Self::Previous => "AWSPREVIOUS",
+        }
+    }
+}
+
+/// A key and which one it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Which version.
+    pub version: KeyVersion,
+    /// The value.
+    pub value: ApiKey,
+}
+
+/// Brings the keys of one provider.
+#[async_trait]
+pub trait KeyRing: Send + Sync {
+    /// The key in use. It may have been read up to a minute ago.
+    async fn current(&self) -> Result<Key, PortError>;
+
+    /// The next key to try after the provider refused these, read anew: the current one, the pending one, the previous one.
+    /// `None` if every version was refused.
+    async fn after(&self, refused: &[KeyVersion]) -> Result<Option<Key>, PortError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_never_shown() {
+        let key = Key { version: KeyVersion("v1".into()), value: ApiKey::new(" canary-4711\n") };
+        assert_eq!(key.value.expose(), "canary-4711");
+        assert!(!format!("{key:?}").contains("canary"));
+    }
+}

@@ -1,0 +1,524 @@
+//! The gateway: every call to a language model outside the process passes here. It lets through what may leave, sets money
+//! aside, calls the first provider that is well, books what the call cost, and puts identifiers back into what came. If no
+//! provider answers, the caller quotes from the passages instead: an answer always comes.
+
+use crate::answer::{AnswerReader, ReadAnswerError, Written};
+use crate::gate::{Gate, Outgoing};
+use crate::http::Patience;
+use crate::outcome::{Billed, CallError, Failure, Next};
+use crate::prompt;
+use crate::provider::{Form, ModelRequest, ProviderClient, Sealed};
+use crate::supports::places;
+use async_trait::async_trait;
+use domain::breaker::{Breakers, Permission, Permit};
+use domain::chat::{ChatModel, Completion, DraftSentence, Prompt};
+use domain::fault::PortError;
+use domain::keys::{Key, KeyRing};
+use domain::spending::{
+    Attempt, AttemptOutcome, Cap, Ledger, Model, Provider, Reservation, ReserveBudgetError, Sent, TokenUsage,
+};
+use domain::text::Analyzer;
+use jiff::Timestamp;
+use std::future::Future;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long and how much. Each wait ends before the one around it: silence, attempt, answer, and the function's own 28 s, of
+/// which the search before and the check after take some.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Until a connection stands.
+    pub connect: Duration,
+    /// Until the next byte of a provider.
+    pub silence: Duration,
+    /// For one call.
+    pub attempt: Duration,
+    /// For all calls together.
+    pub answer: Duration,
+    /// The most tokens that a model may write, thinking included: an answer has some 300.
+    pub output_tokens_max: u32,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(2),
+            silence: Duration::from_secs(9),
+            attempt: Duration::from_secs(12),
+            answer: Duration::from_secs(20),
+            output_tokens_max: 2_048,
+        }
+    }
+}
+
+/// With less time than this no call is begun: it would be paid for and cut off.
+const ATTEMPT_MIN: Duration = Duration::from_millis(500);
+
+/// A provider, its keys and its models.
+pub struct Route {
+    /// Speaks to it.
+    pub client: Box<dyn ProviderClient>,
+    /// Its keys; none for an endpoint that asks for none.
+    pub keys: Option<Box<dyn KeyRing>>,
+    /// Answers as long as money is there.
+    pub usual: Model,
+    /// Answers once most of the day's money is spent; without one the usual one does not answer then either.
+    pub cheaper: Option<Model>,
+}
+
+/// The gateway.
+pub struct Gateway {
+    /// In the order in which they are asked.
+    pub routes: Vec<Route>,
+    /// Decides what may leave.
+    pub gate: Gate,
+    /// The money.
+    pub ledger: Ledger,
+    /// Which providers are worth asking.
+    pub breakers: Breakers,
+    /// How long and how much.
+    pub bounds: Bounds,
+    /// The time: prices and days of the ledger depend on it, and a function lives longer than a request.
+    pub clock: fn() -> Timestamp,
+    /// Tells the terms of sentences.
+    pub analyzer: Analyzer,
+}
+
+/// Takes the sentences of an answer as they come.
+pub type Sentences<'a> = &'a mut (dyn FnMut(&DraftSentence) + Send);
+/// Ends when the person has hung up.
+pub type Gone<'a> = &'a mut (dyn Future<Output = ()> + Send + Unpin);
+
+/// Why a route brought no answer.
+enum Missed {
+    /// The call failed.
+    Call(Failure),
+    /// There is no money for it.
+    Cap(Cap),
+    /// It has failed for others a moment ago.
+    Unwell,
+    /// There is no key for it.
+    NoKey,
+    /// The model cannot be had today.
+    NoPrice,
+    /// Money cannot be counted, so none is spent.
+    Ledger(PortError),
+    /// The person has hung up.
+    Gone,
+    /// Time is up.
+    Late,
+}
+
+impl Missed {
+    const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Call(failure) => failure.as_str(),
+            Self::Cap(cap) => cap.as_str(),
+            Self::Unwell => "unwell",
+            Self::NoKey => "no_key",
+            Self::NoPrice => "no_price",
+            Self::Ledger(_) => "no_ledger",
+            Self::Gone => "gone",
+            Self::Late => "late",
+        }
+    }
+
+    /// Whether another provider may be asked.
+    const fn may_go_on(&self) -> bool {
+        match self {
+            Self::Call(failure) => !matches!(failure.next(), Next::Quote),
+            // The deployment's, the department's and the person's money is the same for every provider.
+            Self::Cap(cap) => matches!(cap, Cap::Threshold),
+            Self::Unwell | Self::NoKey | Self::NoPrice => true,
+            Self::Ledger(_) | Self::Gone | Self::Late => false,
+        }
+    }
+}
+
+impl From<ReserveBudgetError> for Missed {
+    fn from(error: ReserveBudgetError) -> Self {
+        match error {
+            ReserveBudgetError::Refused { cap } => Self::Cap(cap),
+            ReserveBudgetError::NoPrice => Self::NoPrice,
+            ReserveBudgetError::Port(error) => Self::Ledger(error),
+        }
+    }
+}
+
+impl Gateway {
+    /// Answers in one piece, or sentence by sentence if somebody takes them. After the first sentence has gone out nobody
+    /// else is asked: what was said is not said again in other words.
+    async fn answer(
+        &self,
+        prompt: &Prompt<'_>,
+        form: Form,
+        sentences: Sentences<'_>,
+        gone: Gone<'_>,
+    ) -> Result<Completion, PortError> {
+        let until = Instant::now() + self.bounds.answer;
+        let mut last = Missed::NoKey;
+        for route in &self.routes {
+            // Both models of a route are one provider's: what may leave is the same.
+            let outgoing = match self.gate.pass(prompt, &route.usual) {
+                Ok(outgoing) => outgoing,
+                Err(refused) => return Ok(Completion { blocked: refused.kinds, ..Completion::default() }),
+            };
+            let mut said = 0;
+            let question = Asked { route, outgoing: &outgoing, prompt, form, until };
+            let answered = match self.permit(route).await {
+                Err(missed) => Err(missed),
+                Ok(permit) => {
+                    let answered = self.ask(&question, sentences, gone, &mut said).await;
+                    self.report(permit, answered.as_ref().err()).await;
+                    answered
+                }
+            };
+            match answered {
+                Ok(completion) => return Ok(completion),
+                Err(missed) => {
+                    tracing::warn!(
+                        request_id = prompt.context.request_id.as_str(),
+                        provider = route.usual.provider.as_str(),
+                        reason = missed.as_str(),
+                        "no answer from this provider"
+                    );
+                    if !missed.may_go_on() || said > 0 {
+                        last = missed;
+                        break;
+                    }
+                    last = missed;
+                }
+            }
+        }
+        match last {
+            Missed::Ledger(error) => Err(error),
+            missed => Err(PortError::Unavailable { operation: "complete", code: missed.as_str().into() }),
+        }
+    }
+
+    /// Whether a provider is worth asking. Where nobody knows it is: the wait is bounded.
+    async fn permit(&self, route: &Route) -> Result<Option<Permit>, Missed> {
+        match self.breakers.permit(route.usual.provider.as_str(), (self.clock)()).await {
+            Ok(Permit { permission: Permission::Blocked { .. }, .. }) => Err(Missed::Unwell),
+            Ok(permit) => Ok(Some(permit)),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Tells the others how a provider is, if a call has shown it. What is not told is found out again.
+    async fn report(&self, permit: Option<Permit>, missed: Option<&Missed>) {
+        let is_well = match missed {
+            None => true,
+            Some(Missed::Call(failure)) => !failure.is_outage(),
+            Some(_) => return,
+        };
+        if let Some(permit) = permit {
+            let _ = self.breakers.report(permit, is_well, (self.clock)()).await;
+        }
+    }
+
+    /// Asks one provider: the usual model, or the cheaper one where money says so.
+    async fn ask(
+        &self,
+        asked: &Asked<'_>,
+        sentences: Sentences<'_>,
+        gone: Gone<'_>,
+        said: &mut usize,
+    ) -> Result<Completion, Missed> {
+        let route = asked.route;
+        let mut key = match &route.keys {
+            None => None,
+            Some(keys) => Some(keys.current().await.map_err(|_| Missed::NoKey)?),
+        };
+        let mut refused = Vec::new();
+        loop {
+            if asked.until.saturating_duration_since(Instant::now()) < ATTEMPT_MIN {
+                return Err(Missed::Late);
+            }
+            let (model, sealed, reservation) = self.reserve(asked).await?;
+            let call = Call { asked, model, sealed: &sealed };
+            let failure = match self.call(&call, reservation, key.as_ref(), sentences, gone, said).await {
+                Err(Missed::Call(failure)) if failure.next() == Next::OtherKey => failure,
+                ended => return ended,
+            };
+            // The store is asked anew: somebody may have changed the key a moment ago.
+            let (Some(keys), Some(bad)) = (&route.keys, key.take()) else { return Err(Missed::Call(failure)) };
+            refused.push(bad.version);
+            key = keys.after(&refused).await.map_err(|_| Missed::NoKey)?;
+            if key.is_none() {
+                return Err(Missed::Call(failure));
+            }
+        }
+    }
+
+    /// Sets money aside for the usual model, or for the cheaper one once most of the day's is spent.
+    async fn reserve<'a>(&self, asked: &Asked<'a>) -> Result<(&'a Model, Sealed, Reservation), Missed> {
+        let route = asked.route;
+        let mut refused = Missed::NoPrice;
+        for model in [Some(&route.usual), route.cheaper.as_ref()].into_iter().flatten() {
+            let request = ModelRequest {
+                model: &model.id,
+                instructions: prompt::instructions(),
+                input: &asked.outgoing.input,
+                output_tokens_max: self.bounds.output_tokens_max.min(model.output_tokens_max),
+                thinking: model.least_thinking(),
+            };
+            let sealed = route.client.seal(&request, asked.form);
+            let tokens = (sealed.tokens_max(), request.output_tokens_max);
+            match self.ledger.reserve(asked.prompt.context, model, tokens, (self.clock)()).await {
+                Ok(reservation) => return Ok((model, sealed, reservation)),
+                Err(error @ (ReserveBudgetError::Refused { cap: Cap::Threshold } | ReserveBudgetError::NoPrice)) => {
+                    refused = error.into();
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(refused)
+    }
+
+    /// Calls once, and books what it cost whatever came of it.
+    async fn call(
+        &self,
+        call: &Call<'_>,
+        reservation: Reservation,
+        key: Option<&Key>,
+        sentences: Sentences<'_>,
+        gone: Gone<'_>,
+        said: &mut usize,
+    ) -> Result<Completion, Missed> {
+        let started = Instant::now();
+        let patience = Patience {
+            connect: self.bounds.connect,
+            silence: self.bounds.silence,
+            until: call.asked.until.min(started + self.bounds.attempt),
+        };
+        let mut reading = Reading::new(&self.analyzer, call, sentences);
+        let value = key.map(|key| &key.value);
+        let ended = {
+            let mut take = |piece: &str| reading.take(piece);
+            let answer = call.asked.route.client.call(call.sealed, value, &reservation, patience, &mut take);
+            tokio::select! {
+                ended = answer => Some(ended),
+                () = gone => None,
+            }
+        };
+        let ended = match ended {
+            None => Ended::Gone,
+            Some(Err(error)) => Ended::Failed(error),
+            Some(Ok(reply)) => {
+                if call.asked.form == Form::Whole {
+                    reading.take(&reply.text);
+                }
+                match reading.end(reply.is_truncated) {
+                    Ok(()) if reply.is_truncated => Ended::Truncated(reply.usage),
+                    Ok(()) => Ended::Answered(reply.usage),
+                    Err(ReadAnswerError) => Ended::Unread(reply.usage),
+                }
+            }
+        };
+        let Reading { drafts, unknown, .. } = reading;
+        *said = if call.asked.form == Form::Stream { drafts.len() } else { 0 };
+        self.settle(call, reservation, &ended, started, unknown).await;
+        let usage = match &ended {
+            Ended::Answered(usage) | Ended::Truncated(usage) => usage.unwrap_or_default(),
+            // What was said before it broke off has gone out: it is an answer that is not whole.
+            _ if *said > 0 => TokenUsage::default(),
+            Ended::Unread(_) => return Err(Missed::Call(Failure::Diverted)),
+            Ended::Failed(error) => return Err(Missed::Call(error.failure)),
+            Ended::Gone => return Err(Missed::Gone),
+        };
+        let is_truncated = !matches!(ended, Ended::Answered(_));
+        if is_truncated && drafts.is_empty() {
+            return Err(Missed::Call(Failure::Cut));
+        }
+        Ok(Completion {
+            sentences: drafts,
+            usage,
+            model: Some(call.model.id.clone()),
+            is_truncated,
+            withheld: call.asked.outgoing.withheld,
+            ..Completion::default()
+        })
+    }
+
+    /// Books a call. What cannot be booked stays reserved until it runs out: the answer is paid for and is not thrown away.
+    async fn settle(&self, call: &Call<'_>, reservation: Reservation, ended: &Ended, started: Instant, unknown: u32) {
+        let (outcome, usage) = ended.booked();
+        let latency_ms = u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX);
+        let sent =
+            Sent { sha256: call.sealed.sha256(), bytes: call.sealed.bytes(), redactions: call.asked.outgoing.redactions.clone() };
+        let attempt = Attempt { outcome, usage, latency_ms, sent: Some(sent), ended: (self.clock)() };
+        let request_id = call.asked.prompt.context.request_id.as_str();
+        let provider = call.model.provider.as_str();
+        let model = call.model.id.as_str();
+        match self.ledger.settle(reservation, attempt).await {
+            Ok(settled) => {
+                let cost = settled.cost.micros();
+                tracing::info!(
+                    request_id,
+                    provider,
+                    model,
+                    outcome = outcome.as_str(),
+                    latency_ms,
+                    cost_micros = cost,
+                    unknown_placeholders = unknown,
+                    withheld = call.asked.outgoing.withheld,
+                    "a model was asked"
+                );
+                if settled.over_bound {
+                    tracing::error!(request_id, provider, model, "a call cost more than was thought possible");
+                }
+            }
+            Err(error) => tracing::error!(request_id, provider, model, %error, "a call could not be booked"),
+        }
+    }
+
+    /// Answers sentence by sentence; each is handed on as soon as the model has written it. When `gone` ends, the call is
+    /// broken off and booked.
+    pub async fn stream(&self, prompt: &Prompt<'_>, sentences: Sentences<'_>, gone: Gone<'_>) -> Result<Completion, PortError> {
+        self.answer(prompt, Form::Stream, sentences, gone).await
+    }
+
+    /// Which providers, in their order.
+    pub fn providers(&self) -> Vec<Provider> {
+        self.routes.iter().map(|route| route.usual.provider).collect()
+    }
+}
+
+#[async_trait]
+impl ChatModel for Gateway {
+    fn name(&self) -> &str {
+        self.routes.first().map_or("none", |route| &route.usual.id)
+    }
+
+    async fn complete(&self, prompt: &Prompt<'_>) -> Result<Completion, PortError> {
+        self.answer(prompt, Form::Whole, &mut |_| {}, &mut std::future::pending()).await
+    }
+}
+
+/// A question to one provider.
+struct Asked<'a> {
+    route: &'a Route,
+    outgoing: &'a Outgoing,
+    prompt: &'a Prompt<'a>,
+    form: Form,
+    until: Instant,
+}
+
+/// One call.
+struct Call<'a> {
+    asked: &'a Asked<'a>,
+    model: &'a Model,
+    sealed: &'a Sealed,
+}
+
+/// How a call ended.
+enum Ended {
+    Answered(Option<TokenUsage>),
+    Truncated(Option<TokenUsage>),
+    /// The text is no answer.
+    Unread(Option<TokenUsage>),
+    Failed(CallError),
+    /// The person hung up.
+    Gone,
+}
+
+impl Ended {
+    /// As the ledger books it. Where the provider's word is missing, the ledger books by the outcome: all that was reserved
+    /// if the call may have been charged.
+    const fn booked(&self) -> (AttemptOutcome, Option<TokenUsage>) {
+        let error = match self {
+            Self::Answered(usage) => return (AttemptOutcome::Answered, *usage),
+            Self::Truncated(usage) => return (AttemptOutcome::Truncated, *usage),
+            Self::Unread(usage) => return (AttemptOutcome::Malformed, *usage),
+            Self::Gone => return (AttemptOutcome::Cancelled, None),
+            Self::Failed(error) => error,
+        };
+        let outcome = match error.failure {
+            Failure::BadKey => AttemptOutcome::BadKey,
+            Failure::Forbidden | Failure::TooLarge | Failure::Rejected => AttemptOutcome::Rejected,
+            Failure::RateLimited { .. } => AttemptOutcome::RateLimited,
+            Failure::Blocked => AttemptOutcome::Blocked,
+            Failure::Retired => AttemptOutcome::Retired,
+            Failure::Down => AttemptOutcome::Down,
+            Failure::TimedOut => AttemptOutcome::TimedOut,
+            Failure::Cut => AttemptOutcome::Broken,
+            Failure::Malformed | Failure::Diverted => AttemptOutcome::Malformed,
+        };
+        match error.billed {
+            Billed::Usage(usage) => (outcome, Some(usage)),
+            Billed::Nothing if outcome.may_be_billed() => {
+                (outcome, Some(TokenUsage { input: 0, cached_input: 0, output: 0, thinking: 0 }))
+            }
+            Billed::Nothing => (outcome, None),
+            Billed::Unknown if outcome.may_be_billed() => (outcome, None),
+            // An error in an answer that had begun.
+            Billed::Unknown => (AttemptOutcome::Broken, None),
+        }
+    }
+}
+
+/// Turns a model's text into drafts while it comes.
+struct Reading<'a> {
+    reader: AnswerReader,
+    analyzer: &'a Analyzer,
+    outgoing: &'a Outgoing,
+    prompt: &'a Prompt<'a>,
+    sentences: Sentences<'a>,
+    drafts: Vec<DraftSentence>,
+    /// Placeholders that were never issued.
+    unknown: u32,
+    is_unreadable: bool,
+}
+
+impl<'a> Reading<'a> {
+    fn new(analyzer: &'a Analyzer, call: &Call<'a>, sentences: Sentences<'a>) -> Self {
+        Self {
+            reader: AnswerReader::default(),
+            analyzer,
+            outgoing: call.asked.outgoing,
+            prompt: call.asked.prompt,
+            sentences,
+            drafts: Vec::new(),
+            unknown: 0,
+            is_unreadable: false,
+        }
+    }
+
+    fn take(&mut self, piece: &str) {
+        if self.is_unreadable {
+            return;
+        }
+        let Ok(written) = self.reader.push(piece) else {
+            self.is_unreadable = true;
+            return;
+        };
+        for written in written {
+            let draft = self.draft(&written);
+            (self.sentences)(&draft);
+            self.drafts.push(draft);
+        }
+    }
+
+    /// A sentence with its identifiers, and the places that it rests on. A passage that the model was not given supports
+    /// nothing, whatever number it names, and neither does one that nobody sees on the page.
+    fn draft(&mut self, written: &Written) -> DraftSentence {
+        let restored = self.outgoing.conversation.restore(&written.text);
+        self.unknown += restored.unknown;
+        let mut named = written.passages.clone();
+        named.sort_unstable();
+        named.dedup();
+        let shown = named.into_iter().filter_map(|number| {
+            let at = number.checked_sub(1)?;
+            self.prompt.passages.get(at).filter(|passage| !passage.chunk.is_hidden()).map(|passage| (at, passage))
+        });
+        let supports = shown
+            .flat_map(|(at, passage)| places(&restored.text, passage, self.analyzer).into_iter().map(move |range| (at, range)));
+        let supports = supports.collect();
+        DraftSentence { text: restored.text, supports }
+    }
+
+    fn end(&self, is_truncated: bool) -> Result<(), ReadAnswerError> {
+        if self.is_unreadable { Err(ReadAnswerError) } else { self.reader.finish(is_truncated) }
+    }
+}

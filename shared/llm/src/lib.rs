@@ -1,0 +1,21 @@
+//! Language models outside the process. Order of reading: `gateway` (what happens to a question), `gate` (what of it may
+//! leave), `prompt`, `provider` (the port), `wire` (the formats over `http` and `sse`), `outcome` (how a call ends), `answer` and
+//! `supports` (what a model's text is turned into).
+
+pub mod answer;
+pub mod gate;
+pub mod gateway;
+pub mod http;
+pub mod outcome;
+pub mod prompt;
+pub mod provider;
+pub mod sse;
+pub mod supports;
+pub mod wire;
+
+pub use gate::{Covered, Gate, ParseCoveredError};
+pub use gateway::{Gateway, Route};
+pub use http::{Address, HttpClient, MakeClientError, Patience};
+pub use outcome::{Billed, CallError, Failure};
+pub use provider::{Form, Message, ModelRequest, ProviderClient, Reply, Sealed};
+pub use wire::HttpProvider;

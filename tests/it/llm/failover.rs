@@ -1,0 +1,216 @@
+//! The gateway: one failover, no double charge, an end for every question, keys that change under way.
+
+use super::{Case, Setup, now};
+use domain::chat::{ChatModel as _, DraftSentence};
+use domain::spending::{AttemptOutcome, Caps, LedgerRow, LedgerStore as _, MicroDollars};
+use jiff::tz::TimeZone;
+use tests::llm_double::{Behaviour, Fault, Format, Mind, USAGE};
+
+const PASSAGES: [&str; 2] =
+    ["Visitors may come from 10:00 to 20:00.", "Adults get 5 mg of apixaban twice daily. Children get none."];
+const QUESTION: &str = "How much apixaban do adults get?";
+
+async fn rows(setup: &Setup) -> Vec<LedgerRow> {
+    let day = now().to_zoned(TimeZone::UTC).date();
+    let books = setup.money.books.books(day).await.expect("the books");
+    assert!(books.holds.is_empty(), "every reservation is settled: {:?}", books.holds);
+    let rows = setup.money.books.rows(day).await.expect("rows");
+    assert_eq!(books.spent, rows.iter().map(|row| row.cost).sum(), "what is booked is what the rows say");
+    rows
+}
+
+fn other(format: Format) -> Format {
+    if format == Format::Gemini { Format::OpenAi } else { Format::Gemini }
+}
+
+fn asked(setup: &Setup, format: Format) -> usize {
+    setup.double.requests().iter().filter(|request| Format::of(&request.target) == Some(format)).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_fault_brings_one_failover_and_no_double_charge_whole_and_streamed() {
+    let (mut cases, mut wrong) = (0, Vec::new());
+    for first in [Format::Gemini, Format::OpenAi] {
+        for is_stream in [false, true] {
+            for fault in Fault::all() {
+                let setup = Setup::new(first);
+                setup.double.behave(first, Behaviour::failing(fault));
+                let case = Case::new(QUESTION, &PASSAGES);
+                let mut heard: Vec<DraftSentence> = Vec::new();
+                let completion = if is_stream {
+                    let mut hear = |sentence: &DraftSentence| heard.push(sentence.clone());
+                    setup.gateway.stream(&case.prompt(), &mut hear, &mut std::future::pending()).await
+                } else {
+                    setup.gateway.complete(&case.prompt()).await
+                };
+                cases += 1;
+                let rows = rows(&setup).await;
+                let [first_calls, second_calls] = [asked(&setup, first), asked(&setup, other(first))];
+                let mut check = |holds: bool, what: &str| {
+                    if !holds {
+                        wrong.push(format!(
+                            "{first:?} stream={is_stream} {fault:?}: {what}: {completion:?} {first_calls} {second_calls}"
+                        ));
+                    }
+                };
+                // Keys that are refused are each tried once, everything else once in all.
+                let is_key = matches!(fault, Fault::BadKey | Fault::Status(403, _));
+                check(first_calls == if is_key { 3 } else { 1 }, "calls of the first");
+                check(rows.len() == first_calls + second_calls, "a row for each call");
+                check(rows.iter().all(|row| row.cost <= row.reserved), "no call costs more than was reserved");
+                let by_first = matches!(
+                    fault,
+                    Fault::OneByteChunks
+                        | Fault::SplitCharacters
+                        | Fault::MixedLineEnds
+                        | Fault::DuplicateUsage
+                        | Fault::NoUsage
+                        | Fault::EmptyEvents
+                        | Fault::Truncated
+                );
+                let is_blocked = matches!(fault, Fault::PromptBlocked | Fault::SafetyStop);
+                // A stream that breaks off after its first sentence is not told again by another model.
+                let has_spoken = is_stream
+                    && match fault {
+                        Fault::MissingEnd | Fault::SafetyStop | Fault::OddStop => true,
+                        Fault::ToolCall => first == Format::Gemini,
+                        _ => false,
+                    };
+                check(second_calls == usize::from(!by_first && !is_blocked && !has_spoken), "calls of the second");
+                match &completion {
+                    Err(_) => check(is_blocked && !has_spoken, "no answer"),
+                    Ok(completion) => {
+                        check(!completion.sentences.is_empty(), "sentences");
+                        check(!is_stream || heard == completion.sentences, "what was heard is what was said");
+                        let supported = completion.sentences.iter().all(|sentence| !sentence.supports.is_empty());
+                        check(supported || fault == Fault::Truncated, "places");
+                    }
+                }
+                // Nothing is counted twice: the usage of one call is in one row.
+                let answered = rows.iter().filter(|row| row.outcome == AttemptOutcome::Answered).count();
+                check(answered <= 1, "one answer is paid");
+                let sent: u32 = rows.iter().filter_map(|row| row.usage).map(|usage| usage.sent()).sum();
+                check(sent <= rows.len() as u32 * USAGE[0], "usage once a call");
+            }
+        }
+    }
+    assert_eq!(wrong, [""; 0], "of {cases} cases");
+    assert_eq!(cases, 4 * Fault::all().len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_booked_by_the_providers_count_or_in_full_if_nobody_knows() {
+    for (fault, expected) in [
+        (None, (AttemptOutcome::Answered, Some(true))),
+        (Some(Fault::Status(503, None)), (AttemptOutcome::Down, Some(false))),
+        (Some(Fault::Status(408, None)), (AttemptOutcome::TimedOut, Some(false))),
+        (Some(Fault::Silent), (AttemptOutcome::TimedOut, None)),
+        (Some(Fault::ClosedWithin), (AttemptOutcome::Broken, None)),
+        (Some(Fault::ErrorWithin), (AttemptOutcome::Broken, None)),
+        (Some(Fault::NoUsage), (AttemptOutcome::Answered, None)),
+    ] {
+        let setup = Setup::new(Format::Gemini);
+        setup.double.behave(Format::Gemini, Behaviour { fault, ..Behaviour::well() });
+        setup.gateway.complete(&Case::new(QUESTION, &PASSAGES).prompt()).await.expect("an answer");
+        let rows = rows(&setup).await;
+        let row = &rows[0];
+        assert_eq!(row.outcome, expected.0, "{fault:?}");
+        // 1,000 fresh and 200 cached at $0.75, 120 written and thought at $3.75 a million.
+        let booked = match expected.1 {
+            Some(true) => MicroDollars::new(1_350),
+            Some(false) => MicroDollars::ZERO,
+            None => row.reserved,
+        };
+        assert_eq!(row.cost, booked, "{fault:?}");
+        let sent = row.sent.as_ref().expect("what was sent");
+        let body = setup.double.requests()[0].bytes.len() as u64;
+        assert!(sent.bytes > 1_000 && sent.bytes < body, "the hash and the length are the body's");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_key_is_read_anew_at_once_and_the_pending_and_previous_are_tried() {
+    // Somebody has changed the key a moment ago: the store has it, the cache has not.
+    let setup = Setup::new(Format::Gemini);
+    let refuse = |keys: &[&str]| Behaviour { bad_keys: keys.iter().map(|key| (*key).to_owned()).collect(), ..Behaviour::well() };
+    let case = Case::new(QUESTION, &PASSAGES);
+    setup.gateway.complete(&case.prompt()).await.expect("an answer");
+    setup.keys.put(&["key-new", "key-newer"]);
+    setup.double.behave(Format::Gemini, refuse(&["key-current"]));
+    let completion = setup.gateway.complete(&case.prompt()).await.expect("an answer");
+    assert_eq!(completion.model.as_deref(), Some("gemini-3.8-flash"));
+    assert_eq!((asked(&setup, Format::Gemini), setup.keys.reads()), (3, 2));
+    // From then on the new one is used at once.
+    setup.gateway.complete(&case.prompt()).await.expect("an answer");
+    assert_eq!((asked(&setup, Format::Gemini), setup.keys.reads()), (4, 2));
+    // The new one is wrong: the pending one works.
+    setup.double.behave(Format::Gemini, refuse(&["key-current", "key-new"]));
+    setup.gateway.complete(&case.prompt()).await.expect("an answer");
+    assert!(setup.double.requests().last().expect("a request").text().contains("x-goog-api-key: key-newer\r\n"));
+    assert_eq!(asked(&setup, Format::OpenAi), 0);
+    let costs: Vec<bool> = rows(&setup).await.iter().map(|row| row.cost > MicroDollars::ZERO).collect();
+    assert_eq!(costs, [true, false, true, true, false, true], "a refused key costs nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_money_nobody_is_asked_and_past_the_threshold_the_cheaper_model_is() {
+    let case = Case::new(QUESTION, &PASSAGES);
+    let nothing = Caps { deployment: MicroDollars::new(10), ..Caps::default() };
+    let setup = Setup::with(Format::Gemini, nothing);
+    setup.gateway.complete(&case.prompt()).await.expect_err("there is no money");
+    assert_eq!((setup.double.requests().len(), rows(&setup).await.len()), (0, 0));
+    let cheap = Caps { threshold_percent: 0, ..Caps::default() };
+    let setup = Setup::with(Format::Gemini, cheap);
+    let completion = setup.gateway.complete(&case.prompt()).await.expect("an answer");
+    assert_eq!(completion.model.as_deref(), Some("gemini-3.5-flash-lite"));
+    let targets: Vec<String> = setup.double.requests().into_iter().map(|request| request.target).collect();
+    assert_eq!(targets, ["/v1beta/models/gemini-3.5-flash-lite:generateContent"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_comes_sentence_by_sentence_and_ends_when_the_person_hangs_up() {
+    let answer = |count: usize| {
+        let sentence = serde_json::json!({ "text": "Adults get 5 mg of apixaban twice daily.", "passages": [2] });
+        Mind::Fixed(serde_json::json!({ "sentences": vec![sentence; count] }).to_string())
+    };
+    let case = Case::new(QUESTION, &PASSAGES);
+    for first in [Format::Gemini, Format::OpenAi] {
+        let setup = Setup::new(first);
+        // It stands still after its beginning; the person does not wait.
+        setup.double.behave(first, Behaviour { mind: answer(2), ..Behaviour::failing(Fault::Drip) });
+        let mut gone = Box::pin(async {
+            while setup.double.requests().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        });
+        let ended = setup.gateway.stream(&case.prompt(), &mut |_| (), &mut gone).await;
+        assert!(ended.is_err());
+        drop(gone);
+        let rows = rows(&setup).await;
+        let outcomes: Vec<AttemptOutcome> = rows.iter().map(|row| row.outcome).collect();
+        assert_eq!(outcomes, [AttemptOutcome::Cancelled], "nobody else is asked for somebody who has gone");
+        // The call upstream is broken off: the double sees the connection end.
+        while setup.double.hung_up() == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_fails_again_and_again_is_not_asked_for_a_while() {
+    let setup = Setup::new(Format::Gemini);
+    setup.double.behave(Format::Gemini, Behaviour::failing(Fault::Status(503, None)));
+    let case = Case::new(QUESTION, &PASSAGES);
+    for _ in 0..5 {
+        let completion = setup.gateway.complete(&case.prompt()).await.expect("an answer");
+        assert_eq!(completion.model.as_deref(), Some("openai/gpt-oss-120b"));
+    }
+    assert_eq!((asked(&setup, Format::Gemini), asked(&setup, Format::OpenAi)), (3, 5), "three failures in a row are enough");
+    // A refused key is our matter and closes nobody's way.
+    let setup = Setup::new(Format::Gemini);
+    setup.double.behave(Format::Gemini, Behaviour::failing(Fault::BadKey));
+    for _ in 0..5 {
+        setup.gateway.complete(&case.prompt()).await.expect("an answer");
+    }
+    assert_eq!(asked(&setup, Format::Gemini), 15);
+}
