@@ -18,6 +18,7 @@ const OURS: &[&str] = &[
     "alerts",
     "api",
     "audit",
+    "audit_seal",
     "chat",
     "documents",
     "domain",
@@ -28,6 +29,7 @@ const OURS: &[&str] = &[
     "llm",
     "objects",
     "runtime",
+    "seal",
     "store",
 ];
 
