@@ -487,6 +487,7 @@ fn what_the_local_emulator_does_not_prove_is_exactly_this_list() {
         "Resources.ApiLogRole",
         // The emulator's log groups take no key.
         "Resources.ApiLogGroup.Properties.KmsKeyId",
+        "Resources.AuditAlertsLogGroup.Properties.KmsKeyId",
         "Resources.AuditLogGroup.Properties.KmsKeyId",
         "Resources.ChatLogGroup.Properties.KmsKeyId",
         "Resources.DocumentsLogGroup.Properties.KmsKeyId",
@@ -498,6 +499,7 @@ fn what_the_local_emulator_does_not_prove_is_exactly_this_list() {
         "Resources.DocumentsTable.Properties.DeletionProtectionEnabled",
         "Resources.LedgerTable.Properties.DeletionProtectionEnabled",
         // The emulator speaks plain HTTP.
+        "Resources.AuditAlertsFailureQueuePolicy.Properties.PolicyDocument.Statement.Condition.Bool.aws:SecureTransport",
         "Resources.DocumentsBucketPolicy.Properties.PolicyDocument.Statement.Condition.Bool.aws:SecureTransport",
         "Resources.IndexBucketPolicy.Properties.PolicyDocument.Statement.Condition.Bool.aws:SecureTransport",
         "Resources.IndexerDeadLetterQueuePolicy.Properties.PolicyDocument.Statement.Condition.Bool.aws:SecureTransport",

@@ -2,6 +2,7 @@
 
 mod admissions;
 mod keys;
+mod alert_memory;
 mod ledger;
 mod objects;
 mod outage;
@@ -11,6 +12,7 @@ mod trail;
 
 pub use admissions::{MemoryAdmissions, MemoryBreakers};
 pub use keys::MemoryKeyRing;
+pub use alert_memory::MemoryAlertMemory;
 pub use ledger::MemoryLedger;
 pub use objects::MemoryObjects;
 pub use outage::{Outage, wait};

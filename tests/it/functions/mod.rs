@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod audit_alerts;
 mod chat;
 mod documents;
 mod indexer;
