@@ -56,6 +56,7 @@ fn removal(record: &Value, happened: Timestamp) -> Seen {
     let is_expiry = identity["type"] == "Service" && identity["principalId"] == "dynamodb.amazonaws.com";
     let recorded = record["dynamodb"]["OldImage"]["created_at"]["N"].as_str().and_then(|n| n.parse().ok());
     let recorded = recorded.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    let is_time = recorded.is_some_and(|recorded| happened.duration_since(recorded) >= SignedDuration::from_hours(24 * TABLE_DAYS));
+    let is_time =
+        recorded.is_some_and(|recorded| happened.duration_since(recorded) >= SignedDuration::from_hours(24 * TABLE_DAYS));
     if is_expiry && is_time { Seen::Expired } else { Seen::Tampered(Tampering::Removed) }
 }

@@ -2,6 +2,8 @@
 
 use domain::chat::SupportPolicy;
 use domain::ids::TenantId;
+use domain::limits::Rule;
+use domain::spending::{Caps, MicroDollars};
 use runtime::env::{Env, ReadConfigError};
 use std::path::PathBuf;
 
@@ -20,6 +22,16 @@ pub struct Config {
     pub model_path: PathBuf,
     /// `SUPPORT_POLICY`, what happens to sentences that their citations do not support: `drop` (default) or `mark`.
     pub support_policy: SupportPolicy,
+    /// `LIMITS_TABLE`
+    pub limits_table: String,
+    /// `QUESTIONS_PER_HOUR`, 50 by default, and `QUESTIONS_PER_MINUTE`, 10 by default.
+    pub questions: Rule,
+    /// `LEDGER_TABLE`
+    pub ledger_table: String,
+    /// `ALERTS_TOPIC`
+    pub alerts_topic: String,
+    /// `BUDGET_DAY_DOLLARS`, `BUDGET_THRESHOLD_PERCENT`, `DEPARTMENT_DAY_DOLLARS`, `PERSON_DAY_DOLLARS`.
+    pub caps: Caps,
     /// `LOG_LEVEL`, `info` by default.
     pub log_level: String,
 }
@@ -35,8 +47,23 @@ impl Config {
             default_tenant: env.optional("DEFAULT_TENANT", TenantId::parse),
             model_path: env.or("MODEL_PATH", runtime::env::beside_binary(embed::MODEL_FILE)),
             support_policy: env.optional("SUPPORT_POLICY", SupportPolicy::parse).unwrap_or_default(),
+            limits_table: env.required("LIMITS_TABLE"),
+            questions: Rule::new(env.or("QUESTIONS_PER_HOUR", 50), Some(env.or("QUESTIONS_PER_MINUTE", 10))),
+            ledger_table: env.required("LEDGER_TABLE"),
+            alerts_topic: env.required("ALERTS_TOPIC"),
+            caps: caps(&mut env),
             log_level: env.or("LOG_LEVEL", "info".into()),
         };
         env.finish(config)
+    }
+}
+
+fn caps(env: &mut Env) -> Caps {
+    let default = Caps::default();
+    Caps {
+        deployment: env.optional("BUDGET_DAY_DOLLARS", MicroDollars::parse).unwrap_or(default.deployment),
+        department: env.optional("DEPARTMENT_DAY_DOLLARS", MicroDollars::parse).unwrap_or(default.department),
+        person: env.optional("PERSON_DAY_DOLLARS", MicroDollars::parse).unwrap_or(default.person),
+        threshold_percent: env.or("BUDGET_THRESHOLD_PERCENT", default.threshold_percent),
     }
 }

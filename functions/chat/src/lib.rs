@@ -1,6 +1,7 @@
 //! Question to cited answer, over HTTP. `POST /v1/chat`.
 
 mod config;
+pub mod money;
 mod request;
 mod response;
 
@@ -11,7 +12,9 @@ use domain::audit::AuditLog;
 use domain::chat::extractive::ExtractiveModel;
 use domain::chat::support::SupportChecker;
 use domain::chat::{Answer, AnswerQuestion, AnswerQuestionError, ChatModel, SupportPolicy};
+use domain::context::Act;
 use domain::ids::{DocumentId, IdSource, TenantId};
+use domain::limits::{AdmissionLog, AdmitRequest, Limit, Limits};
 use domain::retrieval::{ChunkIndex, Embedder};
 use embed::{LoadModelError, MiniLm};
 use index::{ManifestCatalogue, SegmentIndex};
@@ -21,7 +24,7 @@ use runtime::ids::SystemIds;
 use runtime::telemetry::{self, Invocation, Unit};
 use std::sync::Arc;
 use std::time::Duration;
-use store::{AuditTable, EngineRows};
+use store::{AuditTable, EngineRows, LimitsTable};
 use vectors::{TieredIndex, VectorBucket, VectorIndex};
 
 /// The most that priming may take of the ten seconds that the platform gives to start.
@@ -45,6 +48,10 @@ pub struct Chat {
     pub audit: Box<dyn AuditLog>,
     /// New ids.
     pub ids: Box<dyn IdSource>,
+    /// How often one person may ask.
+    pub limits: Limits,
+    /// Who asked how often.
+    pub admissions: Box<dyn AdmissionLog>,
 }
 
 impl Chat {
@@ -61,6 +68,8 @@ impl Chat {
             policy: config.support_policy,
             audit: Box::new(AuditTable::new(sdk, config.audit_table.clone())),
             ids: Box::new(SystemIds),
+            limits: Limits { questions: config.questions.clone(), ..Limits::default() },
+            admissions: Box::new(LimitsTable::new(sdk, config.limits_table.clone())),
         })
     }
 
@@ -114,6 +123,15 @@ async fn ask(app: &Chat, request: &Request) -> Result<Answer, Problem> {
         return Err(Problem::new(Kind::NoSuchRoute, "This function answers POST /v1/chat."));
     }
     let question = request::question(request, app.ids.as_ref(), context.now)?;
+    let admit =
+        AdmitRequest { limits: &app.limits, log: app.admissions.as_ref(), audit: app.audit.as_ref(), ids: app.ids.as_ref() };
+    // Who may not ask at all uses up nothing.
+    if context.allow(Act::Ask).is_ok() {
+        admit.run(&context, Limit::Questions).await.map_err(|error| {
+            tracing::warn!(request_id = context.request_id.as_str(), %error, "not admitted");
+            Problem::from_fault(error.fault(), Kind::BadQuestion, "")
+        })?;
+    }
     let use_case = AnswerQuestion {
         index: app.index.as_ref(),
         embedder: app.embedder.as_ref(),

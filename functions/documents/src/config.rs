@@ -1,5 +1,6 @@
 //! Settings of the documents function.
 
+use domain::limits::Rule;
 use runtime::env::{Env, ReadConfigError};
 
 /// Every variable, typed.
@@ -19,6 +20,10 @@ pub struct Config {
     pub upload_link_s: u32,
     /// `UPLOAD_BYTES_MAX`, 50 MiB by default.
     pub upload_bytes_max: u64,
+    /// `LIMITS_TABLE`
+    pub limits_table: String,
+    /// `UPLOADS_PER_HOUR`, 20 by default.
+    pub uploads: Rule,
     /// `LOG_LEVEL`, `info` by default.
     pub log_level: String,
 }
@@ -35,6 +40,8 @@ impl Config {
             vector_bucket: env.optional("VECTOR_BUCKET", str::parse),
             upload_link_s: env.or("UPLOAD_LINK_SECONDS", 3_600),
             upload_bytes_max: env.or("UPLOAD_BYTES_MAX", 50 << 20),
+            limits_table: env.required("LIMITS_TABLE"),
+            uploads: Rule::new(env.or("UPLOADS_PER_HOUR", 20), None),
             log_level: env.or("LOG_LEVEL", "info".into()),
         };
         env.finish(config)

@@ -8,10 +8,11 @@ pub use config::Config;
 
 use api::{Kind, Problem};
 use domain::audit::AuditLog;
-use domain::context::Context;
+use domain::context::{Act, Context};
 use domain::documents::manage::{ManageDocuments, ManageDocumentsError};
 use domain::documents::registry::DocumentRegistry;
 use domain::ids::IdSource;
+use domain::limits::{AdmissionLog, AdmitRequest, Limit, Limits};
 use domain::objects::{LinkSigner, ObjectWriter};
 use domain::retrieval::IndexWriter;
 use index::{ManifestCatalogue, SegmentWriter};
@@ -20,7 +21,7 @@ use objects::Bucket;
 use runtime::ids::SystemIds;
 use runtime::telemetry::Invocation;
 use std::sync::Arc;
-use store::{AuditTable, DocumentsTable, EngineRows};
+use store::{AuditTable, DocumentsTable, EngineRows, LimitsTable};
 use vectors::{TieredWriter, VectorBucket};
 
 /// What the function holds between invocations.
@@ -41,6 +42,10 @@ pub struct Documents {
     pub upload_bytes_max: u64,
     /// Life of an upload link in seconds.
     pub upload_link_s: u32,
+    /// How often one person may upload.
+    pub limits: Limits,
+    /// Who uploaded how often.
+    pub admissions: Box<dyn AdmissionLog>,
 }
 
 impl Documents {
@@ -57,6 +62,8 @@ impl Documents {
             ids: Box::new(SystemIds),
             upload_bytes_max: config.upload_bytes_max,
             upload_link_s: config.upload_link_s,
+            limits: Limits { uploads: config.uploads.clone(), ..Limits::default() },
+            admissions: Box::new(LimitsTable::new(sdk, config.limits_table.clone())),
         }
     }
 }
@@ -99,7 +106,9 @@ async fn answer(app: &Documents, request: &Request) -> Result<(&'static str, Res
     let (method, template) = api::route(request);
     Ok(match (method, template.as_str()) {
         ("POST", "/documents") => {
-            let announced = use_case.announce(&context, &request::announcement(request)?).await.map_err(refused)?;
+            let announcement = request::announcement(request)?;
+            admit(app, &context).await?;
+            let announced = use_case.announce(&context, &announcement).await.map_err(refused)?;
             ("announced", api::json(201, &response::announced(&announced, context.now)))
         }
         ("GET", "/documents") => {
@@ -126,6 +135,19 @@ async fn answer(app: &Documents, request: &Request) -> Result<(&'static str, Res
             ("deleting", api::json(202, &response::document(&document, context.now)))
         }
         _ => return Err(Problem::new(Kind::NoSuchRoute, "This function answers the routes below /v1/documents.")),
+    })
+}
+
+/// Counts an upload. Who may not upload at all uses up nothing.
+async fn admit(app: &Documents, context: &Context) -> Result<(), Problem> {
+    if context.allow(Act::UploadDocument).is_err() {
+        return Ok(());
+    }
+    let admit =
+        AdmitRequest { limits: &app.limits, log: app.admissions.as_ref(), audit: app.audit.as_ref(), ids: app.ids.as_ref() };
+    admit.run(context, Limit::Uploads).await.map_err(|error| {
+        tracing::warn!(request_id = context.request_id.as_str(), %error, "not admitted");
+        Problem::from_fault(error.fault(), Kind::BadDocument, "")
     })
 }
 

@@ -86,6 +86,8 @@ impl BreakerState {
     pub fn permission(&self, rules: &BreakerRules, probe: Ulid, now: Timestamp) -> (Permission, Option<Self>) {
         match self {
             Self::Closed { .. } => (Permission::Ask, None),
+            // The answer to our own write was lost, and it had landed.
+            Self::HalfOpen { probe: mine, until, .. } if *mine == probe && *until > now => (Permission::Probe(probe), None),
             Self::Open { until, .. } | Self::HalfOpen { until, .. } if *until > now => {
                 (Permission::Blocked { until: *until }, None)
             }
@@ -169,9 +171,10 @@ impl Breakers {
     /// Whether a provider may be asked. An error says that nobody knows: a breaker protects from waiting, not from harm, so the
     /// caller may ask all the same.
     pub async fn permit(&self, provider: &'static str, now: Timestamp) -> Result<Permit, PortError> {
+        let probe = self.ids.next(now);
         for _ in 0..Self::ATTEMPTS {
             let read = self.store.load(provider).await?;
-            let (permission, next) = read.state.permission(&self.rules, self.ids.next(now), now);
+            let (permission, next) = read.state.permission(&self.rules, probe, now);
             let Some(next) = next else { return Ok(Permit { provider, permission, read }) };
             match self.store.replace(provider, &read, &next).await {
                 Ok(()) => {

@@ -60,10 +60,10 @@ impl Window {
 pub struct Rule(Vec<Window>);
 
 impl Rule {
-    /// So many an hour, and so many a minute if that is said.
+    /// So many an hour, and so many a minute if that is said. 0 is no limit.
     pub fn new(hourly: u32, minutely: Option<u32>) -> Self {
-        let minute = minutely.map(|most| Window::new(most, 60));
-        Self(std::iter::once(Window::new(hourly, 3_600)).chain(minute).collect())
+        let windows = [(hourly, 3_600), (minutely.unwrap_or(0), 60)];
+        Self(windows.into_iter().filter(|(most, _)| *most > 0).map(|(most, seconds)| Window::new(most, seconds)).collect())
     }
 
     /// The windows.
@@ -173,7 +173,11 @@ impl AdmitRequest<'_> {
     /// Admits a request, or refuses it and has that recorded.
     pub async fn run(&self, context: &Context, limit: Limit) -> Result<(), AdmitRequestError> {
         let key = LimitKey { tenant: context.tenant.clone(), subject: context.actor.subject.clone(), limit };
-        let admission = self.log.admit(&key, self.limits.rule(limit), &context.request_id, context.now).await?;
+        let rule = self.limits.rule(limit);
+        if rule.windows().is_empty() {
+            return Ok(());
+        }
+        let admission = self.log.admit(&key, rule, &context.request_id, context.now).await?;
         let Err(retry_after_s) = admission else { return Ok(()) };
         let label = Label::parse(limit.as_str());
         let label = label.map_err(|_| PortError::Unexpected { operation: "admit", code: "label".into() })?;
@@ -197,6 +201,7 @@ mod tests {
     fn the_wait_is_exact_to_the_second() {
         let rule = Rule::new(3, Some(2));
         assert_eq!(rule.judge(&[], at(0)), Ok(()));
+        assert_eq!(Rule::new(0, Some(0)).judge(&[0; 100], at(0)), Ok(()));
         assert_eq!(rule.judge(&[10_000, 5_000], at(20_000)), Err(45));
         assert_eq!(rule.judge(&[10_000, 5_000], at(64_999)), Err(1));
         assert_eq!(rule.judge(&[10_000, 5_000], at(65_000)), Ok(()));

@@ -64,7 +64,9 @@ impl AlertMemory for AuditState {
             .key("pk", pk.clone())
             .key("sk", sk.clone())
             .update_expression("SET holder = :holder, lease = :until, expires_at = :expires")
-            .condition_expression("attribute_not_exists(sent) AND (attribute_not_exists(holder) OR holder = :holder OR lease < :now)")
+            .condition_expression(
+                "attribute_not_exists(sent) AND (attribute_not_exists(holder) OR holder = :holder OR lease < :now)",
+            )
             .expression_attribute_values(":holder", s(&claim.holder))
             .expression_attribute_values(":now", n(claim.now.as_millisecond()))
             .expression_attribute_values(":until", n(claim.until.as_millisecond()))

@@ -7,12 +7,17 @@ mod audit_trail;
 mod documents_table;
 mod engine_rows;
 mod item;
+mod ledger_rows;
+mod ledger_table;
+mod limits_table;
 
 pub use audit_state::AuditState;
 pub use audit_table::{AuditIntake, AuditTable};
 pub use audit_trail::AuditRows;
 pub use documents_table::DocumentsTable;
 pub use engine_rows::EngineRows;
+pub use ledger_table::LedgerTable;
+pub use limits_table::LimitsTable;
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};

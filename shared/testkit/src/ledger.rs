@@ -9,7 +9,6 @@ use domain::spending::{
 };
 use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ulid::Ulid;
@@ -85,10 +84,19 @@ fn spend(day: &mut DayBooks, row: &LedgerRow, amount: MicroDollars) {
     let model = day.models.entry(row.model.clone()).or_default();
     model.spent = model.spent.plus(amount);
     model.attempts += 1;
-    let ended = row.ended.to_zoned(TimeZone::UTC);
-    let hour = if ended.date() > row.day { 23 } else { ended.hour() };
-    let hour = &mut day.hours[usize::try_from(hour).unwrap_or(0)];
+    let hour = &mut day.hours[row.hour()];
     *hour = hour.plus(amount);
+}
+
+/// Takes back what was booked for an attempt that nobody had spoken of.
+fn unspend(day: &mut DayBooks, row: &LedgerRow) {
+    book(day, &row.payer, |booked| booked.saturating_sub(row.cost));
+    day.spent = day.spent.saturating_sub(row.cost);
+    let model = day.models.entry(row.model.clone()).or_default();
+    model.spent = model.spent.saturating_sub(row.cost);
+    model.attempts -= 1;
+    let hour = &mut day.hours[row.hour()];
+    *hour = hour.saturating_sub(row.cost);
 }
 
 #[async_trait]
@@ -116,11 +124,14 @@ impl LedgerStore for MemoryLedger {
         let day = {
             let mut books = self.lock();
             let key = (row.day, row.id);
-            let lapsed = books.rows.get(&key).map(|row| row.outcome == AttemptOutcome::Lapsed);
-            if lapsed != Some(false) {
+            let before = books.rows.get(&key).cloned();
+            if before.as_ref().is_none_or(|row| row.outcome == AttemptOutcome::Lapsed) {
                 let day = books.day(hold.day);
                 take(day, hold);
                 spend(day, row, row.cost);
+                if let Some(kept) = before.filter(|row| row.cost > MicroDollars::ZERO) {
+                    unspend(day, &kept);
+                }
                 books.rows.insert(key, row.clone());
             }
             books.noted(hold.day)

@@ -1,22 +1,24 @@
 //! Fakes that keep the ports' promises in memory, and fixtures. Fakes, not mocks: they behave, they do not expect.
 
 mod admissions;
-mod keys;
 mod alert_memory;
+mod keys;
 mod ledger;
 mod objects;
 mod outage;
 mod registry;
+mod signer;
 mod simple;
 mod trail;
 
 pub use admissions::{MemoryAdmissions, MemoryBreakers};
-pub use keys::MemoryKeyRing;
 pub use alert_memory::MemoryAlertMemory;
+pub use keys::MemoryKeyRing;
 pub use ledger::MemoryLedger;
 pub use objects::MemoryObjects;
 pub use outage::{Outage, wait};
 pub use registry::MemoryRegistry;
+pub use signer::MemoryKey;
 pub use simple::{
     CountingIds, FixedExtractor, KnownIdentifiers, MemoryAlerts, MemoryAuditLog, WordEmbedder, context, document_of_paragraphs,
     fixed_now,

@@ -170,7 +170,11 @@ async fn rates_count_each_row_once_per_person_in_a_sliding_window() {
     for _ in 0..3 {
         for n in 0..9_u32 {
             let (second, id) = (i64::from(n), u128::from(n));
-            let three = [login(second, id, "a", "failure"), login(second, 100 + id, "b", "failure"), login(second, 200 + id, "c", "success")];
+            let three = [
+                login(second, id, "a", "failure"),
+                login(second, 100 + id, "b", "failure"),
+                login(second, 200 + id, "c", "success"),
+            ];
             assert_eq!(desk.hand(&three).await, [""; 0]);
         }
         desk.restart();
@@ -192,19 +196,16 @@ async fn rates_count_each_row_once_per_person_in_a_sliding_window() {
 #[tokio::test]
 async fn a_death_at_any_step_loses_no_message_and_repeats_one_only_between_publication_and_mark() {
     // The calls of one message: claims, claim, publish, sent.
-    for (works, loses_answer, expected) in [
-        (0, false, 1),
-        (1, false, 1),
-        (2, false, 1),
-        (3, false, 2),
-        (0, true, 1),
-        (1, true, 1),
-        (2, true, 2),
-        (3, true, 1),
-    ] {
+    for (works, loses_answer, expected) in
+        [(0, false, 1), (1, false, 1), (2, false, 1), (3, false, 2), (0, true, 1), (1, true, 1), (2, true, 2), (3, true, 1)]
+    {
         let mut desk = Desk::new();
         let one = fraud(fixed_now(), 1, "b");
-        if loses_answer { desk.outage.lose_answer_after(works) } else { desk.outage.begin_after(works) }
+        if loses_answer {
+            desk.outage.lose_answer_after(works);
+        } else {
+            desk.outage.begin_after(works);
+        }
         assert_eq!(desk.hand(std::slice::from_ref(&one)).await.len(), 1, "{works} {loses_answer}");
         desk.outage.end();
         desk.restart();

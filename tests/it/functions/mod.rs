@@ -3,10 +3,13 @@
 mod access;
 mod audit;
 mod audit_alerts;
+mod audit_seal;
 mod chat;
 mod documents;
 mod indexer;
+mod limits;
 mod schedules;
+mod tampering;
 mod upkeep;
 
 use crate::repository;
@@ -20,13 +23,15 @@ use domain::chat::support::SupportChecker;
 use domain::documents::index_object::Bounds;
 use domain::documents::registry::{Document, DocumentRegistry as _};
 use domain::ids::{DocumentId, TenantId};
+use domain::limits::{Limits, Rule};
 use domain::retrieval::Embedder as _;
 use index::{SegmentIndex, SegmentWriter};
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use testkit::{
-    CountingIds, FixedExtractor, KnownIdentifiers, MemoryAuditLog, MemoryObjects, MemoryRegistry, Outage, WordEmbedder,
+    CountingIds, FixedExtractor, KnownIdentifiers, MemoryAdmissions, MemoryAuditLog, MemoryObjects, MemoryRegistry, Outage,
+    WordEmbedder,
 };
 
 /// The request id in the sample events of the API.
@@ -114,6 +119,9 @@ struct House {
     registry: MemoryRegistry,
     audit: MemoryAuditLog,
     indexer: Indexer,
+    /// None, unless a test is about them.
+    limits: Limits,
+    admissions: MemoryAdmissions,
 }
 
 impl House {
@@ -136,7 +144,8 @@ impl House {
             // An attempt that was cut off is over at once: the next delivery need not wait for its claim to end.
             bounds: Bounds { claim_s: 0, size_bytes_max: 10_000, default_tenant: TenantId::parse("main").ok(), quarantine: None },
         };
-        Self { outage, documents, index, registry, audit, indexer }
+        let limits = Limits { questions: Rule::new(0, None), uploads: Rule::new(0, None) };
+        Self { outage, documents, index, registry, audit, indexer, limits, admissions: MemoryAdmissions::default() }
     }
 
     /// A new instance of the chat function.
@@ -150,6 +159,8 @@ impl House {
             policy: SupportPolicy::Drop,
             audit: Box::new(self.audit.clone()),
             ids: Box::new(CountingIds::default()),
+            limits: self.limits.clone(),
+            admissions: Box::new(self.admissions.clone()),
         }
     }
 
@@ -164,6 +175,8 @@ impl House {
             ids: Box::new(CountingIds::default()),
             upload_bytes_max: 50 << 20,
             upload_link_s: 3_600,
+            limits: self.limits.clone(),
+            admissions: Box::new(self.admissions.clone()),
         }
     }
 

@@ -11,3 +11,4 @@ mod privacy;
 mod race;
 mod roles;
 mod samples;
+mod sealing;

@@ -3,6 +3,7 @@
 mod catalogue;
 mod ledger;
 mod race;
+mod rates;
 
 use domain::context::{Context, Department, Role};
 use domain::ids::SubjectId;

@@ -5,6 +5,7 @@ use crate::ids::RequestId;
 use crate::phi::IdentifierKind;
 use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use ulid::Ulid;
 
@@ -159,6 +160,14 @@ pub struct LedgerRow {
     pub latency_ms: u32,
     /// What was sent.
     pub sent: Option<Sent>,
+}
+
+impl LedgerRow {
+    /// The hour, UTC, that the cost is shown under: that of the end, or the day's last for a call that ended after it.
+    pub fn hour(&self) -> usize {
+        let ended = self.ended.to_zoned(TimeZone::UTC);
+        if ended.date() > self.day { 23 } else { usize::try_from(ended.hour()).unwrap_or(0) }
+    }
 }
 
 #[cfg(test)]

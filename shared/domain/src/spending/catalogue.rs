@@ -37,6 +37,12 @@ impl Provider {
             Self::OpenaiCompatible => "openai-compatible",
         }
     }
+
+    /// Reads a stable name.
+    pub fn parse(name: &str) -> Option<Self> {
+        let all = [Self::Gemini, Self::Groq, Self::Bedrock, Self::OpenaiCompatible];
+        all.into_iter().find(|provider| provider.as_str() == name)
+    }
 }
 
 /// What a model is used for.
