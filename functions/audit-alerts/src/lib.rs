@@ -56,12 +56,12 @@ pub async fn handle(app: &AuditAlerts, event: &Value) -> Result<Value, Error> {
                     false
                 }
                 Err(error) => {
-                    tracing::warn!(record = number, %error, detail = ?error, "will come again");
+                    tracing::warn!(request_id = number, %error, detail = ?error, "will come again");
                     true
                 }
             },
             Err(error) => {
-                tracing::warn!(record = number, %error, "is no row of the trail");
+                tracing::warn!(request_id = number, %error, "is no row of the trail");
                 true
             }
         };
