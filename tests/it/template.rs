@@ -488,6 +488,7 @@ fn what_the_local_emulator_does_not_prove_is_exactly_this_list() {
         // The emulator's log groups take no key.
         "Resources.ApiLogGroup.Properties.KmsKeyId",
         "Resources.AuditLogGroup.Properties.KmsKeyId",
+        "Resources.AdminLogGroup.Properties.KmsKeyId",
         "Resources.ChatLogGroup.Properties.KmsKeyId",
         "Resources.DocumentsLogGroup.Properties.KmsKeyId",
         "Resources.IndexerLogGroup.Properties.KmsKeyId",
