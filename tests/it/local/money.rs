@@ -19,7 +19,7 @@ use store::{LedgerTable, LimitsTable};
 use testkit::{CountingIds, MemoryAlerts, MemoryAuditLog};
 
 /// A call to the local DynamoDB on a busy machine, with a few hundred others.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn sdk() -> SdkConfig {
     let environment: HashMap<&str, String> = stack().environment().into_iter().collect();
