@@ -6,4 +6,5 @@ pub mod batch;
 pub mod env;
 pub mod ids;
 pub mod metered;
+pub mod redact;
 pub mod telemetry;

@@ -2,6 +2,7 @@
 //! prints requests, and a request may hold anything. One metrics record per invocation, in CloudWatch's embedded format.
 
 use domain::spending::LedgerRow;
+use crate::redact;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::fmt::Debug;
@@ -18,6 +19,7 @@ const OURS: &[&str] = &[
     "alerts",
     "api",
     "audit",
+    "audit_seal",
     "chat",
     "documents",
     "domain",
@@ -28,6 +30,7 @@ const OURS: &[&str] = &[
     "llm",
     "objects",
     "runtime",
+    "seal",
     "store",
 ];
 
@@ -107,7 +110,7 @@ struct Fields(Map<String, Value>);
 
 impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.insert(field.name().into(), value.into());
+        self.0.insert(field.name().into(), redact::text(field.name(), value).into());
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
@@ -127,7 +130,7 @@ impl Visit for Fields {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.0.insert(field.name().into(), format!("{value:?}").into());
+        self.0.insert(field.name().into(), redact::text(field.name(), &format!("{value:?}")).into());
     }
 }
 
