@@ -1,8 +1,8 @@
 //! Log lines and metrics. A line is one JSON object with ids, counts and codes. Lines of foreign crates are dropped: an SDK
 //! prints requests, and a request may hold anything. One metrics record per invocation, in CloudWatch's embedded format.
 
-use domain::spending::LedgerRow;
 use crate::redact;
+use domain::spending::LedgerRow;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::fmt::Debug;
