@@ -6,6 +6,7 @@ use crate::money::{asking, ended, model};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_types::SdkConfig;
+use aws_types::region::Region;
 use domain::ids::{RequestId, SubjectId, TenantId};
 use domain::limits::{AdmissionLog, Limit, LimitKey, Rule};
 use domain::spending::{AttemptOutcome, Caps, Grade, Ledger, LedgerStore, MicroDollars, ReserveBudgetError};
@@ -23,10 +24,10 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn sdk() -> SdkConfig {
     let environment: HashMap<&str, String> = stack().environment().into_iter().collect();
-    let config = runtime::aws::sdk_config_of(PATIENCE, &environment["AWS_REGION"], Some(&environment["AWS_ENDPOINT_URL"])).await;
     let (key, secret) = (&environment["AWS_ACCESS_KEY_ID"], &environment["AWS_SECRET_ACCESS_KEY"]);
     let credentials = SharedCredentialsProvider::new(Credentials::new(key, secret, None, None, "local"));
-    config.into_builder().credentials_provider(credentials).build()
+    let config = runtime::aws::sdk_config(PATIENCE).await.into_builder().credentials_provider(credentials);
+    config.region(Region::new(environment["AWS_REGION"].clone())).endpoint_url(&environment["AWS_ENDPOINT_URL"]).build()
 }
 
 #[tokio::test]
