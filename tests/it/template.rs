@@ -551,6 +551,7 @@ fn what_the_local_emulator_does_not_prove_is_exactly_this_list() {
         "Resources.ApiAccount",
         "Resources.ApiLogRole",
         // The emulator's log groups take no key.
+        "Resources.AdminLogGroup.Properties.KmsKeyId",
         "Resources.ApiLogGroup.Properties.KmsKeyId",
         "Resources.AuditLogGroup.Properties.KmsKeyId",
         "Resources.AuditAlertsLogGroup.Properties.KmsKeyId",
