@@ -6,6 +6,7 @@ mod harness;
 mod iam;
 mod isolation;
 mod journey;
+mod money;
 mod pdf;
 mod privacy;
 mod race;

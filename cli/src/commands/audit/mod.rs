@@ -141,8 +141,8 @@ pub struct Post {
 /// Runs a command of the trail.
 pub fn run(
     audit: &Audit,
-    client: &impl Fn() -> Result<Client>,
-    found: &impl Fn() -> Result<Found>,
+    client: impl Fn() -> Result<Client>,
+    found: impl Fn() -> Result<Found>,
     screen: &mut Screen,
 ) -> Result<Outcome> {
     match audit {
