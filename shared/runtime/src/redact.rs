@@ -29,6 +29,7 @@ const TEXT_FIELDS: &[&str] = &[
     "place",
     "provider",
     "reason",
+    "requestId",
     "request_id",
     "rule",
     "shard",
@@ -53,7 +54,7 @@ pub fn text(field: &str, value: &str) -> String {
         return REDACTED.into();
     }
     // Ours, and made of hexadecimal digits: some of them look like a number.
-    if matches!(field, "time" | "request_id") && value.len() <= 64 {
+    if matches!(field, "time" | "request_id" | "requestId") && value.len() <= 64 {
         return value.into();
     }
     let mut kept = String::with_capacity(value.len());
