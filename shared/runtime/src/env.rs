@@ -51,6 +51,14 @@ impl Env {
         parsed
     }
 
+    /// A value that was made from a setting by a rule of its own.
+    pub fn checked<T, E>(&mut self, name: &'static str, value: Result<T, E>) -> Option<T> {
+        if value.is_err() {
+            self.problems.push(format!("{name} is malformed"));
+        }
+        value.ok()
+    }
+
     fn parsed<T: FromStr + Default>(&mut self, name: &'static str, value: &str) -> T {
         value.parse().unwrap_or_else(|_| {
             self.problems.push(format!("{name} is malformed"));
