@@ -586,3 +586,33 @@ fn the_stages_of_samconfig_are_those_of_the_template() {
         assert!(config.contains(&format!("[{stage}.deploy.parameters]")), "samconfig.toml has no stage {stage}");
     }
 }
+
+#[test]
+fn a_providers_key_is_deployed_and_read_by_the_chat_function_only_if_the_provider_is_chosen() {
+    let mut keys = 0;
+    for (id, secret) in TEMPLATE["Resources"].as_object().expect("resources") {
+        if secret["Type"] != "AWS::SecretsManager::Secret" {
+            continue;
+        }
+        keys += 1;
+        let condition = secret["Condition"].as_str().expect("a provider that is chosen");
+        assert_eq!(condition, format!("Uses{}", id.strip_suffix("Key").expect("a key")));
+        assert_eq!(secret["Properties"]["KmsKeyId"], data_key(), "{id}");
+        assert!(secret["Properties"].get("SecretString").is_none(), "no key is written in a template");
+        let readers: Vec<&str> = functions()
+            .into_iter()
+            .map(|(function, _)| function)
+            .filter(|function| {
+                let statements = &resource(&format!("{function}Policy"))["Properties"]["PolicyDocument"]["Statement"];
+                many(statements).iter().any(|statement| {
+                    let names = statement.to_string().contains(&format!("\"{id}\"")) || statement.to_string().contains(&format!("\"{id}.Id\""));
+                    assert!(!names || statement["Fn::If"][0] == condition, "{function} may always read {id}");
+                    assert!(!names || statement["Fn::If"][1]["Action"] == json!(["secretsmanager:GetSecretValue"]), "{function}: {id}");
+                    names
+                })
+            })
+            .collect();
+        assert_eq!(readers, ["Chat"], "{id}");
+    }
+    assert_eq!(keys, 3);
+}
