@@ -27,6 +27,8 @@ PEOPLE = {
     "document-admin": Person("document-admin@clinchat.example", ("document-admin",), "main"),
     "auditor": Person("auditor@clinchat.example", ("auditor",), "main"),
     "operator": Person("operator@clinchat.example", ("operator",), "main"),
+    # Another system, not a person.
+    "audit-source": Person("audit-source@clinchat.example", ("audit-source",), "main"),
     # Another hospital: what these see, the others must not, and the other way round.
     "west-clinician": Person("west-clinician@clinchat.example", ("clinician",), "west"),
     "west-document-admin": Person("west-document-admin@clinchat.example", ("document-admin",), "west"),

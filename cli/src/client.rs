@@ -22,6 +22,9 @@ const LIST_PAGES_MAX: usize = 1_000;
 /// A refusal of the storage is a few hundred bytes of XML.
 const REFUSAL_BYTES_MAX: u64 = 16 << 10;
 
+/// An answer of the API has at most 6 MB.
+const EXPORT_BYTES_MAX: u64 = 8 << 20;
+
 /// Speaks to one stack as one person.
 pub struct Client {
     transport: Transport,
@@ -144,6 +147,30 @@ impl Client {
         copy(&mut response.into_body().into_reader(), into).context("The download was interrupted")
     }
 
+    /// A page of the audit trail.
+    pub fn trail(&self, query: &[(&str, String)]) -> Result<serde_json::Value> {
+        self.get(&format!("/audit/events{}", joined(query)))
+    }
+
+    /// Reports events of another system.
+    pub fn report(&self, batch: &serde_json::Value) -> Result<serde_json::Value> {
+        self.send(&Method::POST, "/audit/events", Some(batch))
+    }
+
+    /// A part of the audit trail as a file, and where the next one begins.
+    pub fn trail_part(&self, query: &[(&str, String)]) -> Result<(String, Option<String>)> {
+        let url = format!("{}/audit/export{}", self.profile.api_url.trim_end_matches('/'), joined(query));
+        let mut response = self.call(&Method::GET, &url, None)?;
+        if !response.status().is_success() {
+            // A refusal is a problem of ours; the type of a success does not matter, there is none.
+            let refused: serde_json::Value = decode(&host(&url), response)?;
+            bail!("The export was answered with {refused}.");
+        }
+        let next = response.headers().get("x-next-cursor").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let text = response.body_mut().with_config().limit(EXPORT_BYTES_MAX).read_to_string();
+        Ok((text.context("The export was interrupted")?, next))
+    }
+
     fn session(&self) -> MutexGuard<'_, Session> {
         // A thread that panicked while signing in leaves the tokens as they were.
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
@@ -157,13 +184,19 @@ impl Client {
     fn send<T: DeserializeOwned>(&self, method: &Method, path: &str, body: Option<&impl Serialize>) -> Result<T> {
         let url = format!("{}{path}", self.profile.api_url.trim_end_matches('/'));
         let body = body.map(serde_json::to_string).transpose()?;
-        let token = self.session().id_token(&self.transport)?;
-        let mut response = self.carry(method, &url, body.as_deref(), &token)?;
-        if response.status() == StatusCode::UNAUTHORIZED {
-            let token = self.session().id_token_instead_of(&token, &self.transport)?;
-            response = self.carry(method, &url, body.as_deref(), &token)?;
-        }
+        let response = self.call(method, &url, body.as_deref())?;
         Ok(decode(&host(&url), response)?)
+    }
+
+    /// One request, with a new token if the old one is refused.
+    fn call(&self, method: &Method, url: &str, body: Option<&str>) -> Result<Response<Body>> {
+        let token = self.session().id_token(&self.transport)?;
+        let response = self.carry(method, url, body, &token)?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        let token = self.session().id_token_instead_of(&token, &self.transport)?;
+        self.carry(method, url, body, &token)
     }
 
     fn carry(&self, method: &Method, url: &str, body: Option<&str>, token: &str) -> Result<Response<Body>> {
@@ -182,6 +215,12 @@ impl Client {
             }
         })
     }
+}
+
+/// A query, with its question mark.
+fn joined(query: &[(&str, String)]) -> String {
+    let pairs: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", percent_encoded(value))).collect();
+    if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
 }
 
 /// A value of a query.

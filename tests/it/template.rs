@@ -217,7 +217,8 @@ fn every_table_is_encrypted_with_our_key_and_can_be_restored_to_any_second() {
         assert_eq!(table["PointInTimeRecoverySpecification"], json!({ "PointInTimeRecoveryEnabled": true }), "{id}");
         assert_eq!(table["DeletionProtectionEnabled"], json!({ "Fn::If": ["Aws", true, false] }), "{id}");
     }
-    assert_eq!(resource("AuditTable")["Properties"].get("TimeToLiveSpecification"), None, "audit rows do not expire");
+    let expiry = json!({ "AttributeName": "expires_at", "Enabled": true });
+    assert_eq!(resource("AuditTable")["Properties"]["TimeToLiveSpecification"], expiry);
 }
 
 #[test]
@@ -253,6 +254,11 @@ fn every_queue_and_topic_is_encrypted_with_our_key_and_what_fails_is_parked() {
 #[test]
 fn every_key_rotates() {
     for (id, key) in resources("AWS::KMS::Key") {
+        if key["KeyUsage"] == "GENERATE_VERIFY_MAC" {
+            // KMS rotates no such key, and the pseudonyms that it makes must stay the same.
+            assert_eq!((id, &key["PendingWindowInDays"]), ("PseudonymKey", &json!(30)));
+            continue;
+        }
         assert_eq!((&key["EnableKeyRotation"], &key["PendingWindowInDays"]), (&json!(true), &json!(30)), "{id}");
     }
 }
@@ -300,9 +306,35 @@ fn every_log_group_has_a_retention_and_our_key() {
 }
 
 #[test]
-fn the_audit_table_can_be_appended_to_and_nothing_else_by_any_role() {
+fn the_audit_table_can_be_appended_to_and_read_by_auditors_and_nothing_else_by_any_role() {
+    /// Functions that read the trail for somebody who may. They append the reading first.
+    const READERS: &[&str] = &["Audit"];
     for (function, _) in functions() {
-        assert_eq!(actions_on(function, "AuditTable"), set(&["dynamodb:PutItem"]), "{function}");
+        let on_table: BTreeSet<String> =
+            actions_on(function, "AuditTable").into_iter().filter(|action| !STREAM_ACTIONS.contains(&action.as_str())).collect();
+        let expected: &[&str] =
+            if READERS.contains(&function) { &["dynamodb:PutItem", "dynamodb:Query"] } else { &["dynamodb:PutItem"] };
+        assert_eq!(on_table, set(expected), "{function}");
+    }
+    // Not by any other policy of the template either.
+    for (place, statement) in statements().into_iter().filter(|(_, statement)| statement["Effect"] == "Allow") {
+        let is_audit = statement["Resource"].to_string().contains("AuditTable");
+        for action in many(&statement["Action"]).iter().filter_map(|action| action.as_str()).filter(|_| is_audit) {
+            let allowed = ["dynamodb:PutItem", "dynamodb:Query"].contains(&action) || STREAM_ACTIONS.contains(&action);
+            assert!(allowed, "{place} allows {action} on the trail");
+        }
+    }
+}
+
+/// What a function that is started by the trail's stream needs.
+const STREAM_ACTIONS: &[&str] =
+    &["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"];
+
+#[test]
+fn the_pseudonyms_key_is_used_by_the_audit_api_alone_and_for_codes_alone() {
+    for (function, _) in functions() {
+        let expected: &[&str] = if function == "Audit" { &["kms:GenerateMac"] } else { &[] };
+        assert_eq!(actions_on(function, "PseudonymKey"), set(expected), "{function}");
     }
 }
 
@@ -371,6 +403,10 @@ fn i9_no_statement_allows_all_actions_or_all_resources_but_for_named_exceptions(
         ("DataKey Events", "in a key policy `*` is this key; the queue's own policy names the rule"),
         ("DataKey Logs", "in a key policy `*` is this key; the log groups are named in the condition"),
         ("DataKey Vectors", "in a key policy `*` is this key; service, account and vector buckets are named"),
+        (
+            "PseudonymKey Account",
+            "the account's root hands the key out by IAM policies, as KMS asks; in a key policy `*` is this key",
+        ),
     ];
     let mut used = BTreeSet::new();
     for (place, statement) in statements() {
@@ -404,7 +440,9 @@ fn i9_no_statement_allows_all_actions_or_all_resources_but_for_named_exceptions(
 fn every_role_uses_the_key_through_its_own_services_only() {
     for (function, _) in functions() {
         for statement in allowed_to(function) {
-            if many(&statement["Action"]).iter().any(|a| a.as_str().is_some_and(|a| a.starts_with("kms:"))) {
+            // The pseudonyms' key has a test of its own: it is used directly.
+            let is_data = statement["Resource"] != attribute("PseudonymKey", "Arn");
+            if is_data && many(&statement["Action"]).iter().any(|a| a.as_str().is_some_and(|a| a.starts_with("kms:"))) {
                 let services = many(&statement["Condition"]["StringEquals"]["kms:ViaService"]);
                 let are_named = services.iter().all(|service| service["Fn::Sub"].as_str().is_some_and(|s| !s.contains('*')));
                 assert!(are_named && !services.is_empty(), "{function}: {statement}");
@@ -449,10 +487,12 @@ fn what_the_local_emulator_does_not_prove_is_exactly_this_list() {
         "Resources.ApiLogRole",
         // The emulator's log groups take no key.
         "Resources.ApiLogGroup.Properties.KmsKeyId",
+        "Resources.AuditLogGroup.Properties.KmsKeyId",
         "Resources.ChatLogGroup.Properties.KmsKeyId",
         "Resources.DocumentsLogGroup.Properties.KmsKeyId",
         "Resources.IndexerLogGroup.Properties.KmsKeyId",
         // A stack of a test run has to go away again.
+        "Resources.AuditStateTable.Properties.DeletionProtectionEnabled",
         "Resources.AuditTable.Properties.DeletionProtectionEnabled",
         "Resources.ConversationsTable.Properties.DeletionProtectionEnabled",
         "Resources.DocumentsTable.Properties.DeletionProtectionEnabled",
@@ -599,20 +639,13 @@ fn a_providers_key_is_deployed_and_read_by_the_chat_function_only_if_the_provide
         assert_eq!(condition, format!("Uses{}", id.strip_suffix("Key").expect("a key")));
         assert_eq!(secret["Properties"]["KmsKeyId"], data_key(), "{id}");
         assert!(secret["Properties"].get("SecretString").is_none(), "no key is written in a template");
-        let readers: Vec<&str> = functions()
-            .into_iter()
-            .map(|(function, _)| function)
-            .filter(|function| {
-                let statements = &resource(&format!("{function}Policy"))["Properties"]["PolicyDocument"]["Statement"];
-                many(statements).iter().any(|statement| {
-                    let names = statement.to_string().contains(&format!("\"{id}\"")) || statement.to_string().contains(&format!("\"{id}.Id\""));
-                    assert!(!names || statement["Fn::If"][0] == condition, "{function} may always read {id}");
-                    assert!(!names || statement["Fn::If"][1]["Action"] == json!(["secretsmanager:GetSecretValue"]), "{function}: {id}");
-                    names
-                })
-            })
-            .collect();
-        assert_eq!(readers, ["Chat"], "{id}");
+        for (function, _) in functions() {
+            let expected = if function == "Chat" { set(&["secretsmanager:GetSecretValue"]) } else { BTreeSet::new() };
+            assert_eq!(actions_on(function, id), expected, "{function} and {id}");
+        }
+        let statements = many(&resource("ChatPolicy")["Properties"]["PolicyDocument"]["Statement"]);
+        let mut reading = statements.into_iter().filter(|statement| statement.to_string().contains(&format!("\"{id}.Id\"")));
+        assert!(reading.all(|statement| statement["Fn::If"][0] == condition), "{id} may be read where it is not deployed");
     }
     assert_eq!(keys, 3);
 }

@@ -5,7 +5,7 @@ mod problem;
 mod request;
 
 pub use caller::{context, request_id};
-pub use problem::{Kind, Problem, json};
+pub use problem::{Kind, Problem, json, text};
 pub use request::{decode, object, path_parameter, query_parameter, route};
 
 /// Largest request body in bytes. A question of 4,000 characters with its filters is under 20 KB in any script.

@@ -108,6 +108,11 @@ impl Problem {
         self.kind.parts().0
     }
 
+    /// Whether the roles did not allow it: those go into the audit trail.
+    pub fn is_denial(&self) -> bool {
+        self.kind == Kind::Denied
+    }
+
     /// The response.
     pub fn into_response(self, trace_id: &str) -> Response<Body> {
         let (name, title, status) = self.kind.parts();
@@ -131,8 +136,17 @@ pub fn json(status: u16, body: &impl Serialize) -> Response<Body> {
     with_body(StatusCode::from_u16(status).unwrap_or(StatusCode::OK), "application/json", body)
 }
 
+/// A file of another media type.
+pub fn text(media_type: &'static str, body: String) -> Response<Body> {
+    with_text(StatusCode::OK, media_type, body)
+}
+
 fn with_body(status: StatusCode, media_type: &'static str, body: &impl Serialize) -> Response<Body> {
-    let mut response = Response::new(Body::from(serde_json::to_string(body).unwrap_or_default()));
+    with_text(status, media_type, serde_json::to_string(body).unwrap_or_default())
+}
+
+fn with_text(status: StatusCode, media_type: &'static str, body: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(media_type));

@@ -20,6 +20,8 @@ pub enum Role {
     Operator,
     /// Decides who may see which document.
     AccessAdmin,
+    /// Another system that reports events to the audit trail, and may do nothing else.
+    AuditSource,
 }
 
 impl Role {
@@ -31,6 +33,7 @@ impl Role {
             "auditor" => Self::Auditor,
             "operator" => Self::Operator,
             "access-admin" => Self::AccessAdmin,
+            "audit-source" => Self::AuditSource,
             _ => return None,
         })
     }
@@ -43,6 +46,7 @@ impl Role {
             Self::Auditor => "auditor",
             Self::Operator => "operator",
             Self::AccessAdmin => "access-admin",
+            Self::AuditSource => "audit-source",
         }
     }
 }
@@ -105,6 +109,10 @@ pub enum Act {
     EditDocument,
     /// List every document of the tenant, and set groups that one is not in. Opening one still takes a group of it.
     GrantAccess,
+    /// Report another system's events to the audit trail.
+    ReportEvents,
+    /// Search the audit trail and take parts of it out.
+    ReadTrail,
 }
 
 impl Act {
@@ -115,6 +123,8 @@ impl Act {
             Self::ListDocuments => &[Role::Clinician, Role::DocumentAdmin, Role::Operator, Role::AccessAdmin],
             Self::UploadDocument | Self::DeleteDocument | Self::EditDocument => &[Role::DocumentAdmin],
             Self::GrantAccess => &[Role::AccessAdmin],
+            Self::ReportEvents => &[Role::AuditSource],
+            Self::ReadTrail => &[Role::Auditor],
         }
     }
 }
@@ -199,7 +209,7 @@ mod tests {
     #[test]
     fn nobody_without_a_role_may_do_anything() {
         let acts = [Act::Ask, Act::ListDocuments, Act::OpenDocument, Act::UploadDocument, Act::DeleteDocument];
-        for act in acts.into_iter().chain([Act::EditDocument, Act::GrantAccess]) {
+        for act in acts.into_iter().chain([Act::EditDocument, Act::GrantAccess, Act::ReportEvents, Act::ReadTrail]) {
             assert!(context(&[]).allow(act).is_err());
         }
     }
@@ -236,7 +246,7 @@ mod tests {
 
     #[test]
     fn group_names_round_trip() {
-        for role in [Role::Clinician, Role::DocumentAdmin, Role::Auditor, Role::Operator, Role::AccessAdmin] {
+        for role in [Role::Clinician, Role::DocumentAdmin, Role::Auditor, Role::Operator, Role::AccessAdmin, Role::AuditSource] {
             assert_eq!(Role::from_group(role.as_str()), Some(role));
         }
         assert_eq!(Role::from_group("admin"), None);

@@ -15,5 +15,6 @@ pub mod objects;
 pub mod phi;
 pub mod retrieval;
 pub mod scale;
+pub mod signing;
 pub mod spending;
 pub mod text;

@@ -291,13 +291,8 @@ impl Gateway {
             Ok(intent) => intent,
             Err(error) => {
                 // What cannot be recorded is not sent, and costs nothing.
-                let attempt = Attempt {
-                    outcome: AttemptOutcome::NotSent,
-                    usage: None,
-                    latency_ms: 0,
-                    sent: None,
-                    ended: (self.clock)(),
-                };
+                let attempt =
+                    Attempt { outcome: AttemptOutcome::NotSent, usage: None, latency_ms: 0, sent: None, ended: (self.clock)() };
                 let _ = self.ledger.settle(reservation, attempt).await;
                 return Err(Missed::Ledger(error));
             }
@@ -362,10 +357,9 @@ impl Gateway {
     async fn announce(&self, call: &Call<'_>) -> Result<Intent, PortError> {
         let Asked { prompt, outgoing, .. } = call.asked;
         let entity = Entity::Conversation(prompt.conversation.clone());
-        let mut event =
-            AuditEvent::new(self.ledger.ids.as_ref(), prompt.context, EventType::LlmCall, entity, Outcome::Intended)
-                .with("provider", AuditValue::Code(call.model.provider.as_str()))
-                .with("bytes", AuditValue::Count(call.sealed.bytes()));
+        let mut event = AuditEvent::new(self.ledger.ids.as_ref(), prompt.context, EventType::LlmCall, entity, Outcome::Intended)
+            .with("provider", AuditValue::Code(call.model.provider.as_str()))
+            .with("bytes", AuditValue::Count(call.sealed.bytes()));
         for (kind, count) in &outgoing.redactions {
             event = event.with(kind.as_str(), AuditValue::Count((*count).into()));
         }

@@ -16,6 +16,7 @@ const OURS: &[&str] = &[
     "admin",
     "alerts",
     "api",
+    "audit",
     "chat",
     "documents",
     "domain",

@@ -1,6 +1,8 @@
 //! DynamoDB, one file per table. Every write that decides something is one conditional write, never read-then-write.
 
+mod audit_state;
 mod audit_table;
+mod audit_trail;
 mod documents_table;
 mod engine_rows;
 mod item;
@@ -8,7 +10,9 @@ mod ledger_rows;
 mod ledger_table;
 mod limits_table;
 
-pub use audit_table::AuditTable;
+pub use audit_state::AuditState;
+pub use audit_table::{AuditIntake, AuditTable};
+pub use audit_trail::AuditRows;
 pub use documents_table::DocumentsTable;
 pub use engine_rows::EngineRows;
 pub use ledger_table::LedgerTable;

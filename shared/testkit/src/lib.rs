@@ -7,6 +7,7 @@ mod objects;
 mod outage;
 mod registry;
 mod simple;
+mod trail;
 
 pub use admissions::{MemoryAdmissions, MemoryBreakers};
 pub use keys::MemoryKeyRing;
@@ -18,3 +19,4 @@ pub use simple::{
     CountingIds, FixedExtractor, KnownIdentifiers, MemoryAlerts, MemoryAuditLog, WordEmbedder, context, document_of_paragraphs,
     fixed_now,
 };
+pub use trail::{MemoryTrail, trail_row};

@@ -1,6 +1,7 @@
 //! Events of `events/` through the functions' handlers, with fakes behind them.
 
 mod access;
+mod audit;
 mod chat;
 mod documents;
 mod indexer;

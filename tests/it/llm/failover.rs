@@ -236,7 +236,8 @@ async fn every_call_is_announced_and_concluded_in_the_audit_trail_and_none_leave
     setup.gateway.complete(&case.prompt()).await.expect("an answer");
     let events = setup.money.audit.events();
     let seen: Vec<_> = events.iter().map(|event| (event.event_type, event.outcome)).collect();
-    let [call, failed, answered] = [Outcome::Intended, Outcome::Failure, Outcome::Success].map(|outcome| (EventType::LlmCall, outcome));
+    let [call, failed, answered] =
+        [Outcome::Intended, Outcome::Failure, Outcome::Success].map(|outcome| (EventType::LlmCall, outcome));
     assert_eq!(seen, [call, failed, call, answered]);
     let details = serde_json::to_value(&events[0].details).expect("JSON");
     assert_eq!((&details["provider"], &details["medical_record_number"]), (&"gemini".into(), &1.into()));

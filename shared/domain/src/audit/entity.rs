@@ -30,7 +30,7 @@ impl Label {
 }
 
 /// What stands for an identifier of another system: the same for the same identifier of a tenant, another for every other
-/// tenant, and nothing can be read from it without the key (ADR 8).
+/// tenant, and nothing can be read from it without the key (ADR 9).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Pseudonym(String);

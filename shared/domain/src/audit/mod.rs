@@ -6,9 +6,13 @@
 
 mod catalogue;
 mod entity;
+mod pseudonyms;
+pub mod receive;
+pub mod search;
 
 pub use catalogue::{Action, EventType, Origin, Outcome};
 pub use entity::{AuditValue, Entity, Label, OutsideKind, Pseudonym};
+pub use pseudonyms::Pseudonyms;
 
 use crate::context::{Context, Role};
 use crate::fault::PortError;
@@ -61,6 +65,14 @@ impl AuditEvent {
             source: None,
             details: BTreeMap::new(),
         }
+    }
+
+    /// Somebody asked for what their roles do not allow: recorded too, and by route only, because what they asked for is
+    /// none of theirs to be named with.
+    pub fn denied(ids: &dyn IdSource, context: &Context, method: &str, template: &str) -> Self {
+        let route: String = format!("{method}:{template}").to_ascii_lowercase().replace(['{', '}'], "");
+        let entity = Label::parse(&route).map_or_else(|_| Entity::Documents(context.tenant.clone()), Entity::Route);
+        Self::new(ids, context, EventType::AccessDenied, entity, Outcome::Failure)
     }
 
     /// Adds a detail.
