@@ -1,6 +1,7 @@
 //! Prints the performance and quality figures: `cargo run --release -p bench -- [NAME ...]`, all of them by default.
 
 mod answers;
+mod audit;
 mod cold;
 mod deid;
 mod embedding;
@@ -45,6 +46,7 @@ const FIGURES: &[Figure] = &[
         search::run,
     ),
     figure("reads", "what a cold start reads of an index, loose and packed", index_reads::run),
+    figure("audit", "the sealed audit trail: checking beside sha256sum, 10,000 mutations, schedules and crowds", audit::run),
     figure("schedules", "the index under random schedules of events, failures and races", schedules::run),
 ];
 

@@ -130,7 +130,7 @@ Examples:
 
 Exit code 0: answered; 3: the documents do not answer it.")]
     Ask(Ask),
-    /// The audit trail: search it, take parts out, report events of other systems
+    /// The audit trail: search it, take parts out, report events; download the sealed one, check it, prove an event
     #[command(subcommand)]
     Audit(crate::commands::audit::Audit),
     /// Read a document as the indexer would, page by page; needs no stack

@@ -10,7 +10,8 @@ Exit codes:
   1  something went wrong: the message says what; of several files or documents at least one failed
   2  the command line is wrong
   3  a question was refused: the documents do not answer it
-  4  extract: the document cannot be read; standard error has the reason and what to do";
+  4  extract: the document cannot be read; standard error has the reason and what to do
+  5  audit: the trail or the proof is not what was sealed; the result says where it begins to differ";
 
 /// How a command ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub enum Outcome {
     Refused,
     /// The document cannot be read.
     Unreadable,
+    /// The audit trail or a proof is not what was sealed.
+    Unsound,
 }
 
 impl Outcome {
@@ -33,6 +36,7 @@ impl Outcome {
             Self::Failed => 1,
             Self::Refused => 3,
             Self::Unreadable => 4,
+            Self::Unsound => 5,
         }
     }
 }
@@ -57,7 +61,7 @@ mod tests {
 
     #[test]
     fn every_code_is_in_the_table_and_none_is_the_parsers() {
-        for outcome in [Outcome::Done, Outcome::Failed, Outcome::Refused, Outcome::Unreadable] {
+        for outcome in [Outcome::Done, Outcome::Failed, Outcome::Refused, Outcome::Unreadable, Outcome::Unsound] {
             assert_ne!(outcome.code(), 2);
             assert!(EXIT_CODES.contains(&format!("\n  {}  ", outcome.code())));
         }

@@ -40,10 +40,12 @@ pub fn files(folder: impl AsRef<Path>) -> Vec<PathBuf> {
     while let Some(folder) = folders.pop() {
         for name in names(&folder) {
             let path = folder.join(&name);
+            // `.git` is a folder, or a file in a worktree.
+            if MADE.contains(&name.as_str()) {
+                continue;
+            }
             if root().join(&path).is_dir() {
-                if !MADE.contains(&name.as_str()) {
-                    folders.push(path);
-                }
+                folders.push(path);
             } else {
                 found.push(path);
             }

@@ -233,6 +233,13 @@ fn every_queue_and_topic_is_encrypted_with_our_key_and_what_fails_is_parked() {
             parking.insert(target.strip_suffix(".Arn").expect("an ARN"));
         }
     }
+    // A stream's consumer names its queue itself.
+    for (_, function) in functions() {
+        let sources = function["Events"].as_object().expect("events").values();
+        let parked_in =
+            sources.filter_map(|s| s["Properties"]["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"].as_str());
+        parking.extend(parked_in.map(|target| target.strip_suffix(".Arn").expect("an ARN")));
+    }
     for (id, queue) in &queues {
         assert!(queue.get("RedrivePolicy").is_some() || parking.contains(id), "{id} neither parks nor is parked into");
     }
@@ -254,6 +261,11 @@ fn every_queue_and_topic_is_encrypted_with_our_key_and_what_fails_is_parked() {
 #[test]
 fn every_key_rotates() {
     for (id, key) in resources("AWS::KMS::Key") {
+        if key["KeyUsage"] == "SIGN_VERIFY" {
+            // What it has signed is checked with its one public half.
+            assert_eq!((id, &key["PendingWindowInDays"]), ("SealKey", &json!(30)));
+            continue;
+        }
         if key["KeyUsage"] == "GENERATE_VERIFY_MAC" {
             // KMS rotates no such key, and the pseudonyms that it makes must stay the same.
             assert_eq!((id, &key["PendingWindowInDays"]), ("PseudonymKey", &json!(30)));
@@ -312,8 +324,11 @@ fn the_audit_table_can_be_appended_to_and_read_by_auditors_and_nothing_else_by_a
     for (function, _) in functions() {
         let on_table: BTreeSet<String> =
             actions_on(function, "AuditTable").into_iter().filter(|action| !STREAM_ACTIONS.contains(&action.as_str())).collect();
-        let expected: &[&str] =
-            if READERS.contains(&function) { &["dynamodb:PutItem", "dynamodb:Query"] } else { &["dynamodb:PutItem"] };
+        let expected: &[&str] = match function {
+            "AuditSeal" => &[],
+            reader if READERS.contains(&reader) => &["dynamodb:PutItem", "dynamodb:Query"],
+            _ => &["dynamodb:PutItem"],
+        };
         assert_eq!(on_table, set(expected), "{function}");
     }
     // Not by any other policy of the template either.
@@ -336,6 +351,54 @@ fn the_pseudonyms_key_is_used_by_the_audit_api_alone_and_for_codes_alone() {
         let expected: &[&str] = if function == "Audit" { &["kms:GenerateMac"] } else { &[] };
         assert_eq!(actions_on(function, "PseudonymKey"), set(expected), "{function}");
     }
+}
+
+#[test]
+fn the_sealed_trail_can_be_added_to_by_one_role_and_changed_or_removed_by_nobody() {
+    let bucket = &resource("ArchiveBucket")["Properties"];
+    let lock = json!({ "ObjectLockEnabled": "Enabled", "Rule": { "DefaultRetention": { "Mode": "COMPLIANCE", "Days": { "Ref": "AuditRetentionDays" } } } });
+    assert_eq!((&bucket["ObjectLockEnabled"], &bucket["ObjectLockConfiguration"]), (&json!(true), &lock));
+    assert_eq!(TEMPLATE["Parameters"]["AuditRetentionDays"]["Default"], 2_192);
+    let policy = &resource("ArchiveBucketPolicy")["Properties"]["PolicyDocument"]["Statement"];
+    let denied = |sid: &str| many(policy).into_iter().find(|s| s["Sid"] == sid).unwrap_or_else(|| panic!("no {sid}"));
+    let everything = json!({ "Fn::Sub": "arn:${AWS::Partition}:s3:::${ArchiveBucket}/*" });
+    for sid in ["NothingIsRemoved", "NothingIsOverwritten", "NoWeakerLock", "NoShorterLock"] {
+        let statement = denied(sid);
+        assert_eq!(
+            (&statement["Effect"], &statement["Principal"], &statement["Resource"]),
+            (&json!("Deny"), &json!("*"), &everything)
+        );
+    }
+    assert_eq!(denied("NothingIsRemoved")["Action"], json!(["s3:DeleteObject", "s3:DeleteObjectVersion"]));
+    assert_eq!(denied("NothingIsRemoved").get("Condition"), None);
+    assert_eq!(
+        denied("NothingIsOverwritten")["Condition"]["Null"]["s3:if-none-match"],
+        json!({ "Fn::If": ["Aws", "true", "false"] })
+    );
+    for (function, _) in functions() {
+        let expected: &[&str] = if function == "AuditSeal" { &["s3:GetObject", "s3:ListBucket", "s3:PutObject"] } else { &[] };
+        assert_eq!(actions_on(function, "ArchiveBucket"), set(expected), "{function}");
+        let expected: &[&str] = if function == "AuditSeal" { &["kms:GetPublicKey", "kms:Sign"] } else { &[] };
+        assert_eq!(actions_on(function, "SealKey"), set(expected), "{function}");
+    }
+}
+
+#[test]
+fn a_streams_consumer_takes_what_failed_again_in_part_and_parks_what_it_gives_up() {
+    let mut sources = 0;
+    for (name, function) in functions() {
+        for event in function["Events"].as_object().expect("events").values().filter(|event| event["Type"] == "DynamoDB") {
+            let source = &event["Properties"];
+            assert_eq!(source["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]), "{name}");
+            assert_eq!(source["BisectBatchOnFunctionError"], true, "{name}");
+            assert!(source["MaximumRetryAttempts"].is_u64(), "{name} tries for ever");
+            let target = source["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"].as_str().expect("a queue");
+            let queue = target.strip_suffix(".Arn").expect("an ARN");
+            assert_eq!(actions_on(name, queue), set(&["sqs:SendMessage"]), "{name} may not park");
+            sources += 1;
+        }
+    }
+    assert!(sources >= 1);
 }
 
 #[test]
@@ -407,6 +470,7 @@ fn i9_no_statement_allows_all_actions_or_all_resources_but_for_named_exceptions(
             "PseudonymKey Account",
             "the account's root hands the key out by IAM policies, as KMS asks; in a key policy `*` is this key",
         ),
+        ("SealKey Account", "the account's root hands the key out by IAM policies, as KMS asks; in a key policy `*` is this key"),
     ];
     let mut used = BTreeSet::new();
     for (place, statement) in statements() {
@@ -440,8 +504,8 @@ fn i9_no_statement_allows_all_actions_or_all_resources_but_for_named_exceptions(
 fn every_role_uses_the_key_through_its_own_services_only() {
     for (function, _) in functions() {
         for statement in allowed_to(function) {
-            // The pseudonyms' key has a test of its own: it is used directly.
-            let is_data = statement["Resource"] != attribute("PseudonymKey", "Arn");
+            // These two have tests of their own: they are used directly.
+            let is_data = !["PseudonymKey", "SealKey"].iter().any(|key| statement["Resource"] == attribute(key, "Arn"));
             if is_data && many(&statement["Action"]).iter().any(|a| a.as_str().is_some_and(|a| a.starts_with("kms:"))) {
                 let services = many(&statement["Condition"]["StringEquals"]["kms:ViaService"]);
                 let are_named = services.iter().all(|service| service["Fn::Sub"].as_str().is_some_and(|s| !s.contains('*')));
@@ -488,6 +552,7 @@ fn what_the_local_emulator_does_not_prove_is_exactly_this_list() {
         // The emulator's log groups take no key.
         "Resources.ApiLogGroup.Properties.KmsKeyId",
         "Resources.AuditLogGroup.Properties.KmsKeyId",
+        "Resources.AuditSealLogGroup.Properties.KmsKeyId",
         "Resources.ChatLogGroup.Properties.KmsKeyId",
         "Resources.DocumentsLogGroup.Properties.KmsKeyId",
         "Resources.IndexerLogGroup.Properties.KmsKeyId",
@@ -498,7 +563,11 @@ fn what_the_local_emulator_does_not_prove_is_exactly_this_list() {
         "Resources.DocumentsTable.Properties.DeletionProtectionEnabled",
         "Resources.LedgerTable.Properties.DeletionProtectionEnabled",
         "Resources.LimitsTable.Properties.DeletionProtectionEnabled",
+        // The emulator does not know whether a write is conditional.
+        "Resources.ArchiveBucketPolicy.Properties.PolicyDocument.Statement.Condition.Null.s3:if-none-match",
         // The emulator speaks plain HTTP.
+        "Resources.ArchiveBucketPolicy.Properties.PolicyDocument.Statement.Condition.Bool.aws:SecureTransport",
+        "Resources.AuditSealFailureQueuePolicy.Properties.PolicyDocument.Statement.Condition.Bool.aws:SecureTransport",
         "Resources.DocumentsBucketPolicy.Properties.PolicyDocument.Statement.Condition.Bool.aws:SecureTransport",
         "Resources.IndexBucketPolicy.Properties.PolicyDocument.Statement.Condition.Bool.aws:SecureTransport",
         "Resources.IndexerDeadLetterQueuePolicy.Properties.PolicyDocument.Statement.Condition.Bool.aws:SecureTransport",
@@ -644,7 +713,10 @@ fn a_providers_key_is_deployed_and_read_by_the_chat_function_only_if_the_provide
             assert_eq!(actions_on(function, id), expected, "{function} and {id}");
         }
         let policy = resource(&format!("Read{id}Policy"));
-        assert_eq!((&policy["Condition"], policy["Properties"]["Roles"][0]["Ref"].as_str()), (&secret["Condition"], Some("ChatRole")));
+        assert_eq!(
+            (&policy["Condition"], policy["Properties"]["Roles"][0]["Ref"].as_str()),
+            (&secret["Condition"], Some("ChatRole"))
+        );
     }
     assert_eq!(keys, 3);
 }

@@ -4,3 +4,5 @@
 pub mod llm_double;
 pub mod runtime_api;
 pub mod schedules;
+pub mod sealing;
+pub mod tampering;

@@ -92,7 +92,7 @@ impl Stores {
             let missing = || format!("The profile {} has no {name}: add it again with `profile add --from-outputs`.", found.name);
             output(name).cloned().with_context(missing)
         };
-        let sdk = runtime::aws::sdk_config_of(ATTEMPT, &profile.region, profile.endpoint.as_deref()).await;
+        let sdk = runtime::aws::sdk_config_of(ATTEMPT, &profile.region, profile.endpoint.as_deref()).await?;
         let objects = Arc::new(Bucket::new(&sdk, needed("IndexBucket")?));
         let model = embed::MODEL_ID.to_owned();
         Ok(Self {

@@ -3,6 +3,7 @@
 use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_credential_types::provider::ProvideCredentials as _;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder, tls};
 use aws_types::SdkConfig;
@@ -27,11 +28,25 @@ pub async fn sdk_config(attempt: Duration) -> SdkConfig {
         .await
 }
 
+/// Nobody to sign requests as.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "there are no AWS credentials here: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY \
+     (those of the local stack are in .local/root-key.json)"
+)]
+pub struct NoCredentialsError;
+
 /// The same for a stack that is named, with the credentials of the environment: for the command line.
-pub async fn sdk_config_of(attempt: Duration, region: &str, endpoint: Option<&str>) -> SdkConfig {
-    let config = sdk_config(attempt).await.into_builder().region(Region::new(region.to_owned()));
-    match endpoint {
+pub async fn sdk_config_of(attempt: Duration, region: &str, endpoint: Option<&str>) -> Result<SdkConfig, NoCredentialsError> {
+    let config = sdk_config(attempt).await;
+    // Asked once, first: otherwise every call would say that its service is unavailable.
+    match config.credentials_provider() {
+        Some(provider) => provider.provide_credentials().await.map_err(|_| NoCredentialsError)?,
+        None => return Err(NoCredentialsError),
+    };
+    let config = config.into_builder().region(Region::new(region.to_owned()));
+    Ok(match endpoint {
         Some(endpoint) => config.endpoint_url(endpoint).build(),
         None => config.build(),
-    }
+    })
 }

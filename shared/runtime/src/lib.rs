@@ -5,4 +5,5 @@ pub mod aws;
 pub mod batch;
 pub mod env;
 pub mod ids;
+pub mod redact;
 pub mod telemetry;

@@ -1,6 +1,7 @@
 //! Log lines and metrics. A line is one JSON object with ids, counts and codes. Lines of foreign crates are dropped: an SDK
 //! prints requests, and a request may hold anything. One metrics record per invocation, in CloudWatch's embedded format.
 
+use crate::redact;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::fmt::Debug;
@@ -17,6 +18,7 @@ const OURS: &[&str] = &[
     "alerts",
     "api",
     "audit",
+    "audit_seal",
     "chat",
     "documents",
     "domain",
@@ -27,6 +29,7 @@ const OURS: &[&str] = &[
     "llm",
     "objects",
     "runtime",
+    "seal",
     "store",
 ];
 
@@ -106,7 +109,7 @@ struct Fields(Map<String, Value>);
 
 impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.insert(field.name().into(), value.into());
+        self.0.insert(field.name().into(), redact::text(field.name(), value).into());
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
@@ -126,7 +129,7 @@ impl Visit for Fields {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.0.insert(field.name().into(), format!("{value:?}").into());
+        self.0.insert(field.name().into(), redact::text(field.name(), &format!("{value:?}")).into());
     }
 }
 

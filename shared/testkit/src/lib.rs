@@ -6,6 +6,7 @@ mod ledger;
 mod objects;
 mod outage;
 mod registry;
+mod signer;
 mod simple;
 mod trail;
 
@@ -15,6 +16,7 @@ pub use ledger::MemoryLedger;
 pub use objects::MemoryObjects;
 pub use outage::{Outage, wait};
 pub use registry::MemoryRegistry;
+pub use signer::MemoryKey;
 pub use simple::{
     CountingIds, FixedExtractor, KnownIdentifiers, MemoryAlerts, MemoryAuditLog, WordEmbedder, context, document_of_paragraphs,
     fixed_now,

@@ -61,6 +61,12 @@ impl MemoryObjects {
         Self { outage, ..Self::default() }
     }
 
+    /// The same store, as somebody sees it whose calls fail when this outage says so.
+    #[must_use]
+    pub fn seen_through(&self, outage: Outage) -> Self {
+        Self { state: self.state.clone(), outage }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -2,11 +2,13 @@
 
 mod access;
 mod audit;
+mod audit_seal;
 mod chat;
 mod documents;
 mod indexer;
 mod limits;
 mod schedules;
+mod tampering;
 mod upkeep;
 
 use crate::repository;

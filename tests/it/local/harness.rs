@@ -78,7 +78,7 @@ impl Stack {
         let agent = Agent::config_builder().http_status_as_error(false).timeout_global(Some(ANSWER_TIME_MAX)).build().new_agent();
         let bridge = Mutex::new(Bridge::start(&profile));
         let stack = Self { profile, agent, bridge, people: Mutex::default(), _process: process };
-        for function in ["chat", "documents", "indexer"] {
+        for function in ["chat", "documents", "indexer", "audit-seal"] {
             stack.make_talkative(function);
         }
         stack
@@ -103,6 +103,11 @@ impl Stack {
         self.profile[name].as_str().unwrap_or_else(|| panic!("the profile has no {name}"))
     }
 
+    /// What a client needs to know about it, as the command line keeps it.
+    pub fn profile(&self) -> &Value {
+        &self.profile
+    }
+
     /// An output of the template, such as `DocumentsBucket`.
     pub fn output(&self, name: &str) -> &str {
         self.profile["outputs"][name].as_str().unwrap_or_else(|| panic!("the template has no output {name}"))
@@ -125,7 +130,7 @@ impl Stack {
     }
 
     /// The name of a deployed function, or the part of its log group's name after `/clinchat/`.
-    fn name_of(&self, function: &str, separator: char) -> String {
+    pub fn name_of(&self, function: &str, separator: char) -> String {
         let bucket = self.output("DocumentsBucket");
         let (stack, _) = bucket.split_once("-documents-").expect("a bucket name starts with the stack's");
         format!("{stack}{separator}{function}")

@@ -12,3 +12,4 @@ mod privacy;
 mod race;
 mod roles;
 mod samples;
+mod sealing;

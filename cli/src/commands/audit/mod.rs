@@ -3,10 +3,12 @@
 mod export;
 mod list;
 mod post;
+mod sealed;
 
 use crate::client::Client;
 use crate::display::Screen;
 use crate::outcome::Outcome;
+use crate::profile::Found;
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 use domain::audit::EventType;
@@ -39,6 +41,8 @@ Example:
 
 Sending the same file again is safe. Exit code 1 if an event was refused.")]
     Post(Post),
+    #[command(flatten)]
+    Sealed(sealed::Sealed),
 }
 
 /// What to look for.
@@ -135,10 +139,16 @@ pub struct Post {
 }
 
 /// Runs a command of the trail.
-pub fn run(audit: &Audit, client: &Client, screen: &mut Screen) -> Result<Outcome> {
+pub fn run(
+    audit: &Audit,
+    client: impl Fn() -> Result<Client>,
+    found: impl Fn() -> Result<Found>,
+    screen: &mut Screen,
+) -> Result<Outcome> {
     match audit {
-        Audit::List(list) => list::run(list, client, screen),
-        Audit::Export(export) => export::run(export, client, screen),
-        Audit::Post(post) => post::run(post, client, screen),
+        Audit::List(list) => list::run(list, &client()?, screen),
+        Audit::Export(export) => export::run(export, &client()?, screen),
+        Audit::Post(post) => post::run(post, &client()?, screen),
+        Audit::Sealed(sealed) => sealed::run(sealed, found, screen),
     }
 }

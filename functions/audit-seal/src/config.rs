@@ -1,0 +1,27 @@
+//! Settings of the seal.
+
+use runtime::env::{Env, ReadConfigError};
+
+/// Every variable, typed.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `ARCHIVE_BUCKET`
+    pub archive_bucket: String,
+    /// `SEAL_KEY`: the signing key's ARN.
+    pub seal_key: String,
+    /// `LOG_LEVEL`, `info` by default.
+    pub log_level: String,
+}
+
+impl Config {
+    /// Reads the environment.
+    pub fn from_env() -> Result<Self, ReadConfigError> {
+        let mut env = Env::default();
+        let config = Self {
+            archive_bucket: env.required("ARCHIVE_BUCKET"),
+            seal_key: env.required("SEAL_KEY"),
+            log_level: env.or("LOG_LEVEL", "info".into()),
+        };
+        env.finish(config)
+    }
+}

@@ -1,0 +1,150 @@
+//! The seal: sample events through the handler, and the schedules of `tests/src/sealing.rs`.
+
+use super::event;
+use audit_seal::{AuditSeal, handle};
+use domain::ids::TenantId;
+use domain::signing::MessageSigner as _;
+use jiff::Timestamp;
+use seal::{PublicKey, Report, Start, TrailVerifier};
+use serde_json::{Value, json};
+use std::convert::Infallible;
+use std::sync::Arc;
+use testkit::{MemoryKey, MemoryObjects, fixed_now};
+use tests::sealing;
+
+fn seal_over(archive: &MemoryObjects, key: u8) -> AuditSeal {
+    let store = Arc::new(archive.clone());
+    AuditSeal::new(store.clone(), store, Box::new(MemoryKey::of_seed(key)), fixed_now)
+}
+
+async fn keys(seeds: &[u8]) -> Vec<PublicKey> {
+    let mut keys = Vec::new();
+    for seed in seeds {
+        keys.push(PublicKey::of_der(&MemoryKey::of_seed(*seed).public_key().await.expect("a key")).expect("a key"));
+    }
+    keys
+}
+
+/// The trail of a tenant, checked, and its lines.
+fn trail(archive: &MemoryObjects, tenant: &str, keys: &[PublicKey]) -> (Report, Vec<String>) {
+    let folder = format!("trail/{tenant}/");
+    let names = archive.keys().iter().filter_map(|key| key.strip_prefix(&folder)).map(str::to_owned).collect();
+    let mut lines = Vec::new();
+    let verifier = TrailVerifier::new(keys, TenantId::parse(tenant).ok(), Start::Beginning, Vec::new());
+    let read = |name: &str| Ok::<_, Infallible>(archive.peek(&format!("{folder}{name}")).expect("a file").0);
+    let (report, _) = verifier
+        .folder(names, read, |_, line, _| lines.push(String::from_utf8(line.to_vec()).expect("text")))
+        .expect("a sound trail");
+    (report, lines)
+}
+
+#[tokio::test]
+async fn each_tenants_rows_are_sealed_in_their_order_with_everything_that_is_stored() {
+    let archive = MemoryObjects::default();
+    let app = seal_over(&archive, 1);
+    let batch = event("audit-seal.appended");
+    assert_eq!(handle(&app, &batch, "r").await.expect("an answer"), json!({ "batchItemFailures": [] }));
+    let keys = keys(&[1]).await;
+    let (report, lines) = trail(&archive, "main", &keys);
+    assert_eq!((report.files, report.rows), (1, 2));
+    for (at, (line, record)) in lines.iter().zip([0, 2]).enumerate() {
+        let line: Value = serde_json::from_str(line).expect("JSON");
+        let mut image = batch["Records"][record]["dynamodb"]["NewImage"].clone();
+        image["roles"]["SS"].as_array_mut().expect("a set").sort_by_key(ToString::to_string);
+        assert_eq!((&line["seq"], &line["row"]), (&json!(at + 1), &image));
+    }
+    assert_eq!(trail(&archive, "west", &keys).0.rows, 1);
+    let (pem, _) = archive.peek(&format!("keys/{}.pem", keys[0].name())).expect("the public key");
+    assert_eq!(PublicKey::of_pem(&String::from_utf8(pem).expect("text")).as_ref(), Ok(&keys[0]));
+}
+
+#[tokio::test]
+async fn repeats_changes_and_removals_seal_nothing_twice_and_change_nothing() {
+    let archive = MemoryObjects::default();
+    let app = seal_over(&archive, 1);
+    handle(&app, &event("audit-seal.appended"), "r").await.expect("an answer");
+    let before = archive.keys();
+    for app in [app, seal_over(&archive, 1)] {
+        handle(&app, &event("audit-seal.appended"), "r").await.expect("an answer");
+        assert_eq!(archive.keys(), before);
+    }
+    let app = seal_over(&archive, 1);
+    let batch = event("audit-seal.repeated-and-foreign");
+    assert_eq!(handle(&app, &batch, "r").await.expect("an answer"), json!({ "batchItemFailures": [] }));
+    let (report, lines) = trail(&archive, "main", &keys(&[1]).await);
+    assert_eq!((report.files, report.rows), (2, 3));
+    assert!(lines[2].contains("01KE6B0400000000000000000D"), "{}", lines[2]);
+}
+
+#[tokio::test]
+async fn a_new_key_goes_on_where_the_old_one_ended_and_both_check_the_trail() {
+    let archive = MemoryObjects::default();
+    handle(&seal_over(&archive, 1), &event("audit-seal.appended"), "r").await.expect("an answer");
+    handle(&seal_over(&archive, 9), &event("audit-seal.repeated-and-foreign"), "r").await.expect("an answer");
+    assert_eq!(trail(&archive, "main", &keys(&[9, 1]).await).0.rows, 3);
+}
+
+#[tokio::test]
+async fn nothing_is_built_on_a_file_that_was_not_sealed_here() {
+    let archive = MemoryObjects::default();
+    handle(&seal_over(&archive, 1), &event("audit-seal.appended"), "r").await.expect("an answer");
+    let name = "trail/main/000000000001.jsonl.gz";
+    archive.damage(name, |bytes| bytes[40] ^= 1);
+    let answer = handle(&seal_over(&archive, 1), &event("audit-seal.repeated-and-foreign"), "r").await.expect("an answer");
+    assert_eq!(answer["batchItemFailures"][0]["itemIdentifier"], "4421584500000000017450439001");
+    assert_eq!(archive.keys().iter().filter(|key| key.starts_with("trail/main/")).count(), 1);
+}
+
+#[tokio::test]
+async fn one_tenants_trouble_is_not_the_others_and_what_cannot_be_reported_fails_as_a_whole() {
+    let archive = MemoryObjects::default();
+    archive.upload("trail/main/000000000001.jsonl.gz", b"not ours", &[]);
+    let app = seal_over(&archive, 1);
+    let answer = handle(&app, &event("audit-seal.appended"), "r").await.expect("an answer");
+    assert_eq!(answer["batchItemFailures"][0]["itemIdentifier"], "4421584500000000017450439001");
+    assert_eq!(trail(&archive, "west", &keys(&[1]).await).0.rows, 1, "the neighbour is sealed");
+    for nonsense in
+        [json!({}), json!({ "Records": [{}] }), json!({ "Records": [{ "dynamodb": { "SequenceNumber": "" } }] }), json!(7)]
+    {
+        assert!(handle(&app, &nonsense, "r").await.is_err(), "{nonsense}");
+    }
+    let odd = json!({ "Records": [
+        { "eventName": "INSERT", "dynamodb": { "SequenceNumber": "1" } },
+        { "eventName": "INSERT", "dynamodb": { "SequenceNumber": "2", "NewImage": { "pk": { "S": "RULE#x" }, "sk": { "S": "x" } } } },
+        { "eventName": "INSERT", "dynamodb": { "SequenceNumber": "3", "NewImage": { "pk": { "S": "TENANT#odd" }, "sk": { "S": "x" }, "n": { "N": "1e400" }, "deep": { "M": { "é": { "L": [{ "B": "AA==" }] } } } } } },
+    ] });
+    assert_eq!(handle(&app, &odd, "r").await.expect("an answer"), json!({ "batchItemFailures": [] }));
+    assert_eq!(trail(&archive, "odd", &keys(&[1]).await).0.rows, 1);
+}
+
+#[tokio::test]
+async fn more_rows_than_a_file_holds_go_into_several() {
+    let rows = seal::ROWS_MAX + 5;
+    let record = |at: usize| {
+        json!({ "eventName": "INSERT", "dynamodb": { "SequenceNumber": at.to_string(), "ApproximateCreationDateTime": 1_767_600_000 + at / 100,
+            "NewImage": { "pk": { "S": "TENANT#main" }, "sk": { "S": format!("{at:026}") } } } })
+    };
+    let archive = MemoryObjects::default();
+    let batch = json!({ "Records": (0..rows).map(record).collect::<Vec<_>>() });
+    handle(&seal_over(&archive, 1), &batch, "r").await.expect("an answer");
+    let (report, _) = trail(&archive, "main", &keys(&[1]).await);
+    assert_eq!((report.files, report.rows), (2, rows as u64));
+    assert!(
+        report.head.expect("a head").time
+            >= Timestamp::from_second(1_767_600_000 + (rows.cast_signed() as i64 - 1) / 100).expect("a time")
+    );
+}
+
+#[test]
+fn under_any_schedule_each_row_is_sealed_once_and_the_trail_is_always_sound() {
+    let report = sealing::run(1_000);
+    assert!(report.violations.is_empty(), "{}", report.violations[0]);
+    assert!(report.killed > 1_000 && report.rows > 10_000, "{report:?}");
+}
+
+#[test]
+fn a_crowd_of_invocations_seals_each_row_once() {
+    let report = sealing::crowd(100, 300);
+    assert_eq!((report.violations.as_slice(), report.rows), ([].as_slice() as &[String], 300), "{report:?}");
+    assert!(report.killed > 10, "{report:?}");
+}
