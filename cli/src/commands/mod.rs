@@ -51,7 +51,7 @@ pub fn run(arguments: &Arguments, config: &Config, screen: &mut Screen) -> Resul
         Command::Open(open) => open::run(open, &client()?, screen),
         Command::Rm(remove) => remove::run(remove, &client()?, screen),
         Command::Ask(ask) => ask::run(ask, &client()?, screen),
-        Command::Audit(trail) => audit::run(trail, &client, &found, screen),
+        Command::Audit(trail) => audit::run(trail, client, found, screen),
         Command::Extract(extract) => extract::run(extract, screen),
         Command::Eval(eval) => eval::run(eval, config, screen),
         Command::Index(index) => index::run(index, &found()?, screen),

@@ -63,7 +63,7 @@ pub fn fetch(
     let name = name.with_context(missing)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let sdk = runtime::aws::sdk_config_of(ATTEMPT, &found.profile.region, found.profile.endpoint.as_deref()).await;
+        let sdk = runtime::aws::sdk_config_of(ATTEMPT, &found.profile.region, found.profile.endpoint.as_deref()).await?;
         let archive = Bucket::new(&sdk, name.clone());
         let bar = Bar::alone(screen, tenant.as_str());
         bar.doing("looking");
