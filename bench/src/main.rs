@@ -7,6 +7,7 @@ mod deid;
 mod embedding;
 mod index_reads;
 mod machine;
+mod money;
 mod peer;
 mod plot;
 mod process;
@@ -46,6 +47,7 @@ const FIGURES: &[Figure] = &[
         search::run,
     ),
     figure("reads", "what a cold start reads of an index, loose and packed", index_reads::run),
+    figure("money", "a thousand chats at once against a budget, five hundred requests of one person against a limit", money::run),
     figure("audit", "the sealed audit trail: checking beside sha256sum, 10,000 mutations, schedules and crowds", audit::run),
     figure("schedules", "the index under random schedules of events, failures and races", schedules::run),
 ];

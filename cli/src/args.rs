@@ -74,6 +74,9 @@ pub enum Command {
     /// Which stack, whether it answers, who is signed in, how many documents
     #[command(after_help = "Examples:\n  clinchat status\n  clinchat --profile dev status --json")]
     Status(JsonFlag),
+    /// What language models cost today: by model, department, person and hour (operators)
+    #[command(after_help = "Examples:\n  clinchat --as operator cost\n  clinchat --as operator cost --json | jq .spent")]
+    Cost(JsonFlag),
     /// Upload documents, and wait until they can be searched
     #[command(after_help = "\
 Examples:

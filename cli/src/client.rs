@@ -3,7 +3,7 @@
 use crate::profile::Profile;
 use crate::session::{Bearer, Session, bearer};
 use crate::transport::{Transport, TransportError, decode, host};
-use crate::wire::{Announced, Announcement, Answer, Description, Document, DocumentPage, Link, Question};
+use crate::wire::{Announced, Announcement, Answer, Cost, Description, Document, DocumentPage, Link, Question};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use domain::documents::attributes::Tag;
 use domain::ids::DocumentId;
@@ -112,6 +112,11 @@ impl Client {
     /// Asks for a document to be deleted.
     pub fn delete(&self, id: &DocumentId) -> Result<Document> {
         self.send(&Method::DELETE, &format!("/documents/{id}"), None::<&()>)
+    }
+
+    /// What language models cost today.
+    pub fn cost(&self) -> Result<Cost> {
+        self.get("/admin/cost")
     }
 
     /// Asks a question.

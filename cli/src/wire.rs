@@ -1,5 +1,6 @@
 //! What the API sends and takes (version 1). `--json` prints the same shapes.
 
+use domain::spending::MicroDollars;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -232,4 +233,37 @@ pub struct Problem {
     pub status: u16,
     pub detail: String,
     pub trace_id: String,
+}
+
+/// What language models cost on a day, in micro-dollars.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Cost {
+    pub day: String,
+    pub spent: MicroDollars,
+    pub reserved: MicroDollars,
+    pub lapsed: MicroDollars,
+    pub cap: MicroDollars,
+    pub threshold: MicroDollars,
+    pub department_cap: MicroDollars,
+    pub person_cap: MicroDollars,
+    pub forecast: MicroDollars,
+    pub models: Vec<ModelCost>,
+    pub departments: Vec<AccountCost>,
+    pub people: Vec<AccountCost>,
+    pub hours: Vec<MicroDollars>,
+}
+
+/// What a model cost.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct ModelCost {
+    pub model: String,
+    pub spent: MicroDollars,
+    pub attempts: u64,
+}
+
+/// What a department or a person has spent and reserved.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct AccountCost {
+    pub name: String,
+    pub booked: MicroDollars,
 }

@@ -4,6 +4,7 @@ mod ask;
 pub mod audit;
 mod collect;
 mod completions;
+mod cost;
 pub mod deid;
 mod edit;
 pub mod eval;
@@ -44,6 +45,7 @@ pub fn run(arguments: &Arguments, config: &Config, screen: &mut Screen) -> Resul
         Command::Down => stack::run("down", &[], config),
         Command::Reset => stack::run("reset", &[], config),
         Command::Status(flag) => status::run(&found()?, &client()?, flag.json, config, screen),
+        Command::Cost(flag) => cost::run(flag.json, &client()?, screen),
         Command::Upload(upload) => upload::run(upload, &client()?, screen),
         Command::Ls(list) => list::run(list, &client()?, screen),
         Command::Show(one) => show::run(one, &client()?, screen),

@@ -5,7 +5,7 @@ use domain::chat::SupportPolicy;
 use domain::ids::TenantId;
 use domain::limits::Rule;
 use domain::phi::IdentifierKind;
-use domain::spending::{Caps, Catalogue, MicroDollars, Provider};
+use domain::spending::{Caps, Catalogue, Provider};
 use llm::{Address, Covered};
 use runtime::env::{Env, ReadConfigError};
 use std::collections::BTreeSet;
@@ -66,7 +66,7 @@ impl Config {
             questions: Rule::new(env.or("QUESTIONS_PER_HOUR", 50), Some(env.or("QUESTIONS_PER_MINUTE", 10))),
             ledger_table: env.required("LEDGER_TABLE"),
             alerts_topic: env.required("ALERTS_TOPIC"),
-            caps: caps(&mut env),
+            caps: env.caps(),
             providers: providers(&mut env),
             catalogue: catalogue(&mut env),
             covered_text: env.optional("COVERED_TEXT", Covered::parse).unwrap_or_default(),
@@ -75,16 +75,6 @@ impl Config {
             log_level: env.or("LOG_LEVEL", "info".into()),
         };
         env.finish(config)
-    }
-}
-
-fn caps(env: &mut Env) -> Caps {
-    let default = Caps::default();
-    Caps {
-        deployment: env.optional("BUDGET_DAY_DOLLARS", MicroDollars::parse).unwrap_or(default.deployment),
-        department: env.optional("DEPARTMENT_DAY_DOLLARS", MicroDollars::parse).unwrap_or(default.department),
-        person: env.optional("PERSON_DAY_DOLLARS", MicroDollars::parse).unwrap_or(default.person),
-        threshold_percent: env.or("BUDGET_THRESHOLD_PERCENT", default.threshold_percent),
     }
 }
 

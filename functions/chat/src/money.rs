@@ -5,13 +5,14 @@ use alerts::AlertTopic;
 use domain::breaker::{BreakerRules, Breakers};
 use domain::spending::Ledger;
 use runtime::ids::SystemIds;
+use runtime::metered::Metered;
 use std::sync::Arc;
 use store::{AuditTable, LedgerTable, LimitsTable};
 
 /// The deployment's ledger.
 pub fn ledger(config: &Config, sdk: &aws_types::SdkConfig) -> Ledger {
     Ledger {
-        store: Arc::new(LedgerTable::new(sdk, config.ledger_table.clone())),
+        store: Arc::new(Metered::new("chat", LedgerTable::new(sdk, config.ledger_table.clone()))),
         caps: config.caps,
         alerts: Arc::new(AlertTopic::new(sdk, config.alerts_topic.clone())),
         audit: Arc::new(AuditTable::new(sdk, config.audit_table.clone())),

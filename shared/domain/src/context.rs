@@ -107,6 +107,8 @@ pub enum Act {
     DeleteDocument,
     /// Change a document's title, tags or date.
     EditDocument,
+    /// See what language models cost.
+    ViewCost,
     /// List every document of the tenant, and set groups that one is not in. Opening one still takes a group of it.
     GrantAccess,
     /// Report another system's events to the audit trail.
@@ -123,6 +125,7 @@ impl Act {
             Self::ListDocuments => &[Role::Clinician, Role::DocumentAdmin, Role::Operator, Role::AccessAdmin],
             Self::UploadDocument | Self::DeleteDocument | Self::EditDocument => &[Role::DocumentAdmin],
             Self::GrantAccess => &[Role::AccessAdmin],
+            Self::ViewCost => &[Role::Operator],
             Self::ReportEvents => &[Role::AuditSource],
             Self::ReadTrail => &[Role::Auditor],
         }

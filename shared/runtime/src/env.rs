@@ -1,6 +1,7 @@
 //! Settings from the environment, typed. Everything that is missing or malformed is reported in one error, so that a
 //! deployment is mended in one go. Read in each function's `config.rs` and nowhere else (invariant I5).
 
+use domain::spending::{Caps, MicroDollars};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -57,6 +58,17 @@ impl Env {
             self.problems.push(format!("{name} is malformed"));
         }
         value.ok()
+    }
+
+    /// The caps of a day: `BUDGET_DAY_DOLLARS`, `DEPARTMENT_DAY_DOLLARS`, `PERSON_DAY_DOLLARS`, `BUDGET_THRESHOLD_PERCENT`.
+    pub fn caps(&mut self) -> Caps {
+        let default = Caps::default();
+        Caps {
+            deployment: self.optional("BUDGET_DAY_DOLLARS", MicroDollars::parse).unwrap_or(default.deployment),
+            department: self.optional("DEPARTMENT_DAY_DOLLARS", MicroDollars::parse).unwrap_or(default.department),
+            person: self.optional("PERSON_DAY_DOLLARS", MicroDollars::parse).unwrap_or(default.person),
+            threshold_percent: self.or("BUDGET_THRESHOLD_PERCENT", default.threshold_percent),
+        }
     }
 
     fn parsed<T: FromStr + Default>(&mut self, name: &'static str, value: &str) -> T {

@@ -5,5 +5,6 @@ pub mod aws;
 pub mod batch;
 pub mod env;
 pub mod ids;
+pub mod metered;
 pub mod redact;
 pub mod telemetry;

@@ -2,6 +2,7 @@
 //! prints requests, and a request may hold anything. One metrics record per invocation, in CloudWatch's embedded format.
 
 use crate::redact;
+use domain::spending::LedgerRow;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::fmt::Debug;
@@ -166,6 +167,42 @@ fn alert_record(function: &'static str, name: &'static str, value: f64, now: Tim
         "function": function,
     });
     record[name] = value.into();
+    record
+}
+
+/// Writes the record of one call to a model: what it used and cost, by provider, model and outcome.
+pub fn model_call(function: &'static str, row: &LedgerRow) {
+    write_line(&model_record(function, row, Timestamp::now()));
+}
+
+fn model_record(function: &'static str, row: &LedgerRow, now: Timestamp) -> Value {
+    let usage = row.usage.unwrap_or_default();
+    let metrics = [
+        ("InputTokens", "Count", u64::from(usage.input)),
+        ("CachedInputTokens", "Count", u64::from(usage.cached_input)),
+        ("OutputTokens", "Count", u64::from(usage.output)),
+        ("ThinkingTokens", "Count", u64::from(usage.thinking)),
+        ("CostMicroDollars", "Count", row.cost.micros()),
+        ("ModelCalls", "Count", 1),
+        ("ModelLatencyMs", "Milliseconds", u64::from(row.latency_ms)),
+    ];
+    let definitions: Vec<Value> =
+        metrics.iter().map(|(name, unit, _)| serde_json::json!({ "Name": name, "Unit": unit })).collect();
+    let dimensions = [["function", "provider", "model", "outcome"].as_slice(), &["function"]];
+    let mut record = serde_json::json!({
+        "_aws": {
+            "Timestamp": now.as_millisecond(),
+            "CloudWatchMetrics": [{ "Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": definitions }],
+        },
+        "function": function,
+        "provider": row.provider.as_str(),
+        "model": row.model,
+        "outcome": row.outcome.as_str(),
+        "request_id": row.request_id.as_str(),
+    });
+    for (name, _, value) in metrics {
+        record[name] = value.into();
+    }
     record
 }
 

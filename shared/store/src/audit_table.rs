@@ -16,13 +16,11 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use aws_types::SdkConfig;
 use domain::audit::receive::{EventIntake, Taken};
-use domain::audit::{AuditEvent, AuditLog};
+use domain::audit::{AuditEvent, AuditLog, TABLE_DAYS};
 use domain::fault::PortError;
 use domain::ids::TenantId;
 
-/// How long a row stays in the table. The archive keeps it for as long as the law asks; sealing takes minutes, so a row is
-/// in the archive long before it leaves the table (ADR 9). Nobody may update a row, so this is said when it is written.
-pub const TABLE_DAYS: i64 = 400;
+/// Nobody may update a row, so when it leaves the table is said when it is written.
 const DAY_S: i64 = 86_400;
 
 /// The audit table.

@@ -1,6 +1,7 @@
 //! Fakes that keep the ports' promises in memory, and fixtures. Fakes, not mocks: they behave, they do not expect.
 
 mod admissions;
+mod alert_memory;
 mod keys;
 mod ledger;
 mod objects;
@@ -11,6 +12,7 @@ mod simple;
 mod trail;
 
 pub use admissions::{MemoryAdmissions, MemoryBreakers};
+pub use alert_memory::MemoryAlertMemory;
 pub use keys::MemoryKeyRing;
 pub use ledger::MemoryLedger;
 pub use objects::MemoryObjects;

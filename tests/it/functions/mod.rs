@@ -1,7 +1,9 @@
 //! Events of `events/` through the functions' handlers, with fakes behind them.
 
 mod access;
+mod admin;
 mod audit;
+mod audit_alerts;
 mod audit_seal;
 mod chat;
 mod documents;

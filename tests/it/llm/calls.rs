@@ -132,7 +132,7 @@ async fn nobody_at_the_address_is_a_provider_that_is_down_and_costs_nothing() {
         let model = model(format, Grade::Usual);
         let money = Money::with(Caps::default());
         let client = client(&double, format);
-        // Encrypted to somebody who speaks plainly: no handshake, nothing sent.
+        // Encrypted to somebody who speaks plainly: the handshake never ends, and no request leaves in plain text.
         let plain = double.groq_url().replace("http://", "https://");
         let http = ::llm::HttpClient::new(BOUNDS.connect).expect("certificates");
         let encrypted = ::llm::HttpProvider::groq(http, ::llm::Address::parse(&plain).expect("an address"));
@@ -148,7 +148,7 @@ async fn nobody_at_the_address_is_a_provider_that_is_down_and_costs_nothing() {
         let reservation = money.ledger.reserve(&context, &model, (sealed.tokens_max(), 10), now()).await.expect("room");
         let patience = Patience { connect: BOUNDS.connect, silence: BOUNDS.silence, until: Instant::now() + BOUNDS.attempt };
         let reply = encrypted.call(&sealed, None, &reservation, patience, &mut |_| ()).await;
-        assert_eq!(reply.expect_err("no handshake"), CallError::free(Failure::Down));
+        assert_eq!(reply.expect_err("no handshake"), CallError::unknown(Failure::TimedOut));
         assert!(double.requests().is_empty());
         drop(double);
         let patience = Patience { until: Instant::now() + BOUNDS.attempt, ..patience };

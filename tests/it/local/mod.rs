@@ -7,6 +7,7 @@ mod iam;
 mod isolation;
 mod journey;
 mod models;
+mod money;
 mod pdf;
 mod privacy;
 mod race;

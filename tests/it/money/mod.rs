@@ -1,6 +1,7 @@
 //! Money and limits: what holds for the rules, whoever keeps the books.
 
 mod catalogue;
+pub mod contract;
 mod ledger;
 mod race;
 mod rates;

@@ -8,7 +8,9 @@ mod catalogue;
 mod entity;
 mod pseudonyms;
 pub mod receive;
+pub mod rules;
 pub mod search;
+pub mod watch;
 
 pub use catalogue::{Action, EventType, Origin, Outcome};
 pub use entity::{AuditValue, Entity, Label, OutsideKind, Pseudonym};
@@ -21,6 +23,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use ulid::Ulid;
+
+/// How many days a row stays in the table. The archive keeps it for as long as the law asks; sealing takes minutes, so a row is
+/// in the archive long before it leaves the table (ADR 9).
+pub const TABLE_DAYS: i64 = 400;
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,6 +13,7 @@ mod ledger;
 mod money;
 mod store;
 mod usage;
+mod view_cost;
 
 pub use attempt::{Attempt, AttemptOutcome, LedgerRow, Sent};
 pub use catalogue::{Catalogue, Grade, Model, ParseCatalogueError, Provider, ThinkingLevel};
@@ -20,3 +21,4 @@ pub use ledger::{Cap, Caps, Ledger, Reservation, ReserveBudgetError, Settled};
 pub use money::{MicroDollars, ParseMoneyError};
 pub use store::{ANNOUNCEMENT_CLAIM_SECONDS, DayBooks, Held, Hold, Lapse, LedgerStore, ModelSpending, Payer, Spender, Threshold};
 pub use usage::{Price, TokenUsage, prompt_tokens_at_most};
+pub use view_cost::{Cost, ViewCost, ViewCostError, forecast};
