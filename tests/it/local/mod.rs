@@ -13,3 +13,4 @@ mod race;
 mod roles;
 mod samples;
 mod sealing;
+mod trail;
