@@ -88,7 +88,7 @@ $(FUZZER):
 
 bench: ## print the performance figures beside their peers
 	@$(STACK) build
-	cargo build --release -p chat -p documents -p indexer -p audit-seal
+	cargo build --release -p chat -p documents -p indexer -p audit-seal -p audit-pin
 	cargo run --release -q -p bench -- $(ARGS)
 
 models/minilm-l6-v2-int8.bin:
@@ -99,7 +99,7 @@ models/deid-en.bin:
 
 .PHONY: deploy
 deploy: $(DEPLOY_VENV)/stamp models/minilm-l6-v2-int8.bin models/deid-en.bin ## build for AWS and deploy: make deploy STAGE=dev (needs AWS credentials)
-	PATH="$(CURDIR)/$(DEPLOY_VENV)/bin:$$PATH" cargo lambda build --release --arm64 --bin chat --bin documents --bin indexer --bin audit-seal
+	PATH="$(CURDIR)/$(DEPLOY_VENV)/bin:$$PATH" cargo lambda build --release --arm64 --bin chat --bin documents --bin indexer --bin audit-seal --bin audit-pin
 	cp models/minilm-l6-v2-int8.bin target/lambda/chat/
 	cp models/minilm-l6-v2-int8.bin models/deid-en.bin target/lambda/indexer/
 	$$($(STACK) lint-tools)/sam deploy --template-file template.yaml --config-env $(STAGE)

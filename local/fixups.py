@@ -128,6 +128,15 @@ def _write_lifecycle(session: boto3.Session, bucket: str, _: dict[str, Any], rul
     session.client("s3").put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
 
 
+def _object_lock(value: dict[str, Any]) -> Any:
+    """A parameter is text, the API takes numbers."""
+    retention = dict(value["Rule"]["DefaultRetention"])
+    for unit in ("Days", "Years"):
+        if unit in retention:
+            retention[unit] = int(retention[unit])
+    return {**value, "Rule": {"DefaultRetention": retention}}
+
+
 def _read_object_lock(session: boto3.Session, bucket: str, _: dict[str, Any]) -> Any:
     read = session.client("s3").get_object_lock_configuration
     return _unless("ObjectLockConfigurationNotFoundError", lambda: read(Bucket=bucket)["ObjectLockConfiguration"])
@@ -245,7 +254,7 @@ def _table_encryption(value: dict[str, Any]) -> Any:
 FIXUPS = (
     Fixup("AWS::S3::Bucket", "BucketEncryption", _bucket_encryption, _read_bucket_encryption, _write_bucket_encryption),
     Fixup("AWS::S3::Bucket", "LifecycleConfiguration", _lifecycle, _read_lifecycle, _write_lifecycle),
-    Fixup("AWS::S3::Bucket", "ObjectLockConfiguration", _as_it_is, _read_object_lock, _write_object_lock),
+    Fixup("AWS::S3::Bucket", "ObjectLockConfiguration", _object_lock, _read_object_lock, _write_object_lock),
     Fixup("AWS::DynamoDB::Table", "TimeToLiveSpecification", _as_it_is, _read_time_to_live, _write_time_to_live),
     Fixup("AWS::DynamoDB::Table", "PointInTimeRecoverySpecification", _as_it_is, _read_recovery, _write_recovery),
     Fixup("AWS::DynamoDB::Table", "SSESpecification", _table_encryption, _read_table_encryption, _write_table_encryption),

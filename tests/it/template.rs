@@ -356,31 +356,38 @@ fn the_pseudonyms_key_is_used_by_the_audit_api_alone_and_for_codes_alone() {
 
 #[test]
 fn the_sealed_trail_can_be_added_to_by_one_role_and_changed_or_removed_by_nobody() {
-    let bucket = &resource("ArchiveBucket")["Properties"];
-    let lock = json!({ "ObjectLockEnabled": "Enabled", "Rule": { "DefaultRetention": { "Mode": "COMPLIANCE", "Days": { "Ref": "AuditRetentionDays" } } } });
-    assert_eq!((&bucket["ObjectLockEnabled"], &bucket["ObjectLockConfiguration"]), (&json!(true), &lock));
     assert_eq!(TEMPLATE["Parameters"]["AuditRetentionDays"]["Default"], 2_192);
-    let policy = &resource("ArchiveBucketPolicy")["Properties"]["PolicyDocument"]["Statement"];
-    let denied = |sid: &str| many(policy).into_iter().find(|s| s["Sid"] == sid).unwrap_or_else(|| panic!("no {sid}"));
-    let everything = json!({ "Fn::Sub": "arn:${AWS::Partition}:s3:::${ArchiveBucket}/*" });
-    for sid in ["NothingIsRemoved", "NothingIsOverwritten", "NoWeakerLock", "NoShorterLock"] {
-        let statement = denied(sid);
-        assert_eq!(
-            (&statement["Effect"], &statement["Principal"], &statement["Resource"]),
-            (&json!("Deny"), &json!("*"), &everything)
-        );
+    for id in ["ArchiveBucket", "PinBucket"] {
+        let bucket = &resource(id)["Properties"];
+        let lock = json!({ "ObjectLockEnabled": "Enabled", "Rule": { "DefaultRetention": { "Mode": "COMPLIANCE", "Days": { "Ref": "AuditRetentionDays" } } } });
+        assert_eq!((&bucket["ObjectLockEnabled"], &bucket["ObjectLockConfiguration"]), (&json!(true), &lock));
+        let policy = &resource(&format!("{id}Policy"))["Properties"]["PolicyDocument"]["Statement"];
+        let denied = |sid: &str| many(policy).into_iter().find(|s| s["Sid"] == sid).unwrap_or_else(|| panic!("no {sid}"));
+        let everything = json!({ "Fn::Sub": format!("arn:${{AWS::Partition}}:s3:::${{{id}}}/*") });
+        for sid in ["NothingIsRemoved", "NothingIsOverwritten", "NoWeakerLock", "NoShorterLock"] {
+            let statement = denied(sid);
+            let who = (&statement["Effect"], &statement["Principal"], &statement["Resource"]);
+            assert_eq!(who, (&json!("Deny"), &json!("*"), &everything), "{id} {sid}");
+        }
+        assert_eq!(denied("NothingIsRemoved")["Action"], json!(["s3:DeleteObject", "s3:DeleteObjectVersion"]));
+        assert_eq!(denied("NothingIsRemoved").get("Condition"), None);
+        let unconditional = &denied("NothingIsOverwritten")["Condition"]["Null"]["s3:if-none-match"];
+        assert_eq!(unconditional, &json!({ "Fn::If": ["Aws", "true", "false"] }));
     }
-    assert_eq!(denied("NothingIsRemoved")["Action"], json!(["s3:DeleteObject", "s3:DeleteObjectVersion"]));
-    assert_eq!(denied("NothingIsRemoved").get("Condition"), None);
-    assert_eq!(
-        denied("NothingIsOverwritten")["Condition"]["Null"]["s3:if-none-match"],
-        json!({ "Fn::If": ["Aws", "true", "false"] })
-    );
     for (function, _) in functions() {
-        let expected: &[&str] = if function == "AuditSeal" { &["s3:GetObject", "s3:ListBucket", "s3:PutObject"] } else { &[] };
-        assert_eq!(actions_on(function, "ArchiveBucket"), set(expected), "{function}");
-        let expected: &[&str] = if function == "AuditSeal" { &["kms:GetPublicKey", "kms:Sign"] } else { &[] };
-        assert_eq!(actions_on(function, "SealKey"), set(expected), "{function}");
+        let (archive, pins, key): (&[&str], &[&str], &[&str]) = match function {
+            "AuditSeal" => (&["s3:GetObject", "s3:ListBucket", "s3:PutObject"], &[], &["kms:GetPublicKey", "kms:Sign"]),
+            // Whoever writes the trail cannot reach the pinned heads, and whoever pins them cannot write or sign.
+            "AuditPin" => {
+                (&["s3:GetObject", "s3:ListBucket"], &["s3:GetObject", "s3:ListBucket", "s3:PutObject"], &["kms:GetPublicKey"])
+            }
+            _ => (&[], &[], &[]),
+        };
+        assert_eq!(actions_on(function, "PinBucket"), set(pins), "{function}");
+        assert_eq!(actions_on(function, "SealKey"), set(key), "{function}");
+        // One statement lists both buckets.
+        let on_archive: BTreeSet<String> = actions_on(function, "ArchiveBucket");
+        assert_eq!(on_archive, set(archive), "{function}");
     }
 }
 
@@ -554,6 +561,7 @@ fn what_the_local_emulator_does_not_prove_is_exactly_this_list() {
         "Resources.AdminLogGroup.Properties.KmsKeyId",
         "Resources.ApiLogGroup.Properties.KmsKeyId",
         "Resources.AuditLogGroup.Properties.KmsKeyId",
+        "Resources.AuditPinLogGroup.Properties.KmsKeyId",
         "Resources.AuditAlertsLogGroup.Properties.KmsKeyId",
         "Resources.AuditSealLogGroup.Properties.KmsKeyId",
         "Resources.ChatLogGroup.Properties.KmsKeyId",
@@ -568,8 +576,10 @@ fn what_the_local_emulator_does_not_prove_is_exactly_this_list() {
         "Resources.LimitsTable.Properties.DeletionProtectionEnabled",
         // The emulator does not know whether a write is conditional.
         "Resources.ArchiveBucketPolicy.Properties.PolicyDocument.Statement.Condition.Null.s3:if-none-match",
+        "Resources.PinBucketPolicy.Properties.PolicyDocument.Statement.Condition.Null.s3:if-none-match",
         // The emulator speaks plain HTTP.
         "Resources.ArchiveBucketPolicy.Properties.PolicyDocument.Statement.Condition.Bool.aws:SecureTransport",
+        "Resources.PinBucketPolicy.Properties.PolicyDocument.Statement.Condition.Bool.aws:SecureTransport",
         "Resources.AuditAlertsFailureQueuePolicy.Properties.PolicyDocument.Statement.Condition.Bool.aws:SecureTransport",
         "Resources.AuditSealFailureQueuePolicy.Properties.PolicyDocument.Statement.Condition.Bool.aws:SecureTransport",
         "Resources.DocumentsBucketPolicy.Properties.PolicyDocument.Statement.Condition.Bool.aws:SecureTransport",

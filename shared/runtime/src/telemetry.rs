@@ -19,6 +19,7 @@ const OURS: &[&str] = &[
     "alerts",
     "api",
     "audit",
+    "audit_pin",
     "audit_seal",
     "chat",
     "documents",

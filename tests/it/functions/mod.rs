@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod audit;
 mod audit_alerts;
+mod audit_pin;
 mod audit_seal;
 mod chat;
 mod documents;

@@ -111,8 +111,27 @@ fn what_people_do_is_sealed_downloaded_found_sound_and_found_out_when_changed() 
     fs::write(&file, other).expect("a file");
     assert_eq!(clinchat(&home, &["audit", "check-proof", file_text, "--key", key_text]).status.code(), Some(5));
 
-    // One byte is enough.
+    // The head is pinned elsewhere, and met; a copy that lacks the last file is found out by it, and by nothing else.
+    let pinned = stack().aws("lambda", "invoke", json!({ "FunctionName": stack().name_of("audit-pin", '-'), "Payload": "{}" }));
+    assert_eq!(pinned.as_ref().map(|answer| answer.get("FunctionError")), Ok(None), "{pinned:?}");
+    let heads = json!({ "Bucket": stack().output("PinBucket"), "Prefix": format!("heads/{TENANT}/") });
+    let heads = stack().aws("s3", "list_objects_v2", heads).expect("a list");
+    let name = heads["Contents"][0]["Key"].as_str().expect("a head");
+    let body = stack().aws("s3", "get_object", json!({ "Bucket": stack().output("PinBucket"), "Key": name })).expect("a head");
+    let head = home.join("head.json");
+    fs::write(&head, STANDARD.decode(body["Body"]["$base64"].as_str().expect("bytes")).expect("bytes")).expect("a file");
+    let head_text = head.to_str().expect("text");
+    let with_head = ["audit", "verify", copy_text, "--key", key_text, "--head", head_text, "--json"];
+    let verified = json_of(&clinchat(&home, &with_head));
+    assert_eq!((&verified["sound"], &verified["trails"][0]["heads_met"]), (&json!(true), &json!(1)), "{verified}");
     let last = copy.join(files.last().expect("a file"));
+    let kept = fs::read(&last).expect("a file");
+    fs::remove_file(&last).expect("a file");
+    let cut = clinchat(&home, &with_head);
+    assert_eq!((cut.status.code(), &json_of(&cut)["sound"]), (Some(5), &json!(false)));
+    fs::write(&last, kept).expect("a file");
+
+    // One byte is enough.
     let mut bytes = fs::read(&last).expect("a file");
     let place = bytes.len() - 20;
     bytes[place] ^= 1;
@@ -144,11 +163,15 @@ fn the_archive_keeps_what_it_has() {
     assert!(seal("delete_object", at.clone()).is_err(), "the seal hides a file");
     let shorter = json!({ "Bucket": archive, "Key": key, "Retention": { "Mode": "GOVERNANCE", "RetainUntilDate": "2020-01-01T00:00:00Z" } });
     assert!(stack().aws("s3", "put_object_retention", shorter).is_err(), "the lock is shortened");
-    for function in ["chat", "documents", "indexer"] {
+    let pin =
+        json!({ "Bucket": stack().output("PinBucket"), "Key": "heads/kept/000000000001.json", "Body": "{}", "IfNoneMatch": "*" });
+    assert!(seal("put_object", pin).is_err(), "whoever writes the trail pins its head");
+    for function in ["chat", "documents", "indexer", "audit", "audit-pin"] {
         let role = stack().credentials_of(function);
         let put = json!({ "Bucket": archive, "Key": "trail/kept/000000000009.jsonl.gz", "Body": "x", "IfNoneMatch": "*" });
         assert!(stack().aws_as(Some(&role), "s3", "put_object", put).is_err(), "{function} writes the archive");
-        assert!(stack().aws_as(Some(&role), "s3", "get_object", at.clone()).is_err(), "{function} reads the archive");
+        let reads = stack().aws_as(Some(&role), "s3", "get_object", at.clone()).is_ok();
+        assert_eq!(reads, function == "audit-pin", "{function} reads the archive");
         let sign = json!({ "KeyId": stack().output("SealKey"), "Message": { "$base64": "AA==" }, "MessageType": "RAW", "SigningAlgorithm": "ED25519_SHA_512" });
         assert!(stack().aws_as(Some(&role), "kms", "sign", sign).is_err(), "{function} signs");
     }

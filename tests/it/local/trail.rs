@@ -1,10 +1,8 @@
-//! The audit trail's API and its alerts on the local stack: reported, found, exported, told of; and what no role may do.
+//! The audit trail's API on the local stack: reported, found, exported; and what no role may do.
 
-use super::harness::{Person, eventually, stack};
+use super::harness::{Person, stack};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::time::Instant;
 
 const TENANT: &str = "trail";
 
@@ -81,42 +79,4 @@ fn neither_the_audit_api_nor_the_alerts_can_change_or_remove_a_row() {
             assert!(denied("put_item", row), "{function} appends");
         }
     }
-}
-
-#[test]
-fn an_alert_reaches_a_subscriber_soon_and_once_and_names_nobody() {
-    const REPORTS: usize = 15;
-    let queue = stack().aws("sqs", "create_queue", json!({ "QueueName": "alerts-subscriber" })).expect("a queue");
-    let url = queue["QueueUrl"].clone();
-    let names = json!({ "QueueUrl": url, "AttributeNames": ["QueueArn"] });
-    let arn = stack().aws("sqs", "get_queue_attributes", names).expect("attributes")["Attributes"]["QueueArn"].take();
-    let subscription = json!({ "TopicArn": stack().output("AlertsTopic"), "Protocol": "sqs", "Endpoint": arn, "Attributes": { "RawMessageDelivery": "true" } });
-    stack().aws("sns", "subscribe", subscription).expect("a subscription");
-    let source = stack().person("trail-alerts", &["audit-source"]);
-    let mut sent: BTreeMap<String, Instant> = BTreeMap::new();
-    let mut took: Vec<u128> = Vec::new();
-    for number in 0..REPORTS {
-        let event = reported(&format!("fraud {number}"), "fraud_detected", "bill", &format!("B-{number}"), json!({ "score": 90 }));
-        let begun = Instant::now();
-        let reply = source.call("POST", "/audit/events", Some(&json!({ "events": [event] }))).ok(200);
-        sent.insert(reply["results"][0]["id"].as_str().expect("an id").to_owned(), begun);
-        eventually("the alert has arrived", || {
-            let take = json!({ "QueueUrl": url, "MaxNumberOfMessages": 10 });
-            let page = stack().aws("sqs", "receive_message", take).expect("messages");
-            for message in page["Messages"].as_array().into_iter().flatten() {
-                let text = message["Body"].as_str().expect("a body");
-                assert!(!text.contains("B-") && !text.contains("nurse.k") && !text.contains("psn1_"), "{text}");
-                let alert: Value = serde_json::from_str(text).expect("JSON");
-                if let Some(begun) = alert["facts"]["event"].as_str().and_then(|id| sent.remove(id)) {
-                    took.push(begun.elapsed().as_millis());
-                }
-                let done = json!({ "QueueUrl": url, "ReceiptHandle": message["ReceiptHandle"] });
-                stack().aws("sqs", "delete_message", done).expect("deleted");
-            }
-            sent.is_empty().then_some(())
-        });
-    }
-    took.sort_unstable();
-    println!("report to subscriber over {REPORTS}: p50 {} ms, longest {} ms", took[REPORTS / 2], took[REPORTS - 1]);
-    assert_eq!(took.len(), REPORTS);
 }
