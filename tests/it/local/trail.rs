@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 const TENANT: &str = "trail";
 
-fn reported(key: &str, event_type: &str, kind: &str, id: &str, data: Value) -> Value {
+fn reported(key: &str, event_type: &str, kind: &str, id: &str, data: &Value) -> Value {
     json!({
         "key": key, "event_type": event_type, "occurred_at": Timestamp::now().to_string(), "outcome": "success",
         "actor": "nurse.k", "entity": { "type": kind, "id": id }, "data": data,
@@ -23,8 +23,8 @@ fn report(source: &Person, events: &[Value]) -> Vec<u64> {
 fn what_other_systems_report_is_found_and_exported_and_no_identifier_is_in_the_table() {
     let (source, auditor) = (stack().person(TENANT, &["audit-source"]), stack().person(TENANT, &["auditor"]));
     let events = [
-        reported("a", "data_access", "patient", "MRN-4711", json!({ "records": 2 })),
-        reported("b", "configuration_change", "setting", "retention.days", json!({ "change": "updated" })),
+        reported("a", "data_access", "patient", "MRN-4711", &json!({ "records": 2 })),
+        reported("b", "configuration_change", "setting", "retention.days", &json!({ "change": "updated" })),
     ];
     assert_eq!(report(&source, &events), [201, 201]);
     assert_eq!(report(&source, &events), [200, 200]);
@@ -55,7 +55,7 @@ fn what_other_systems_report_is_found_and_exported_and_no_identifier_is_in_the_t
 #[test]
 fn neither_the_audit_api_nor_the_alerts_can_change_or_remove_a_row() {
     let source = stack().person("trail-iam", &["audit-source"]);
-    assert_eq!(report(&source, &[reported("a", "bill_validated", "bill", "B-1", json!({ "issues": 0 }))]), [201]);
+    assert_eq!(report(&source, &[reported("a", "bill_validated", "bill", "B-1", &json!({ "issues": 0 }))]), [201]);
     let rows = stack().audit_rows("trail-iam");
     let key = json!({ "pk": rows[0]["pk"], "sk": rows[0]["sk"] });
     let table = stack().output("AuditTable");
