@@ -14,8 +14,8 @@ help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 .PHONY: up ask upload ls down reset status invoke
-up: ## install, build, start the local AWS, deploy, index the samples, ask a question
-	@$(STACK) up $(ARGS)
+up: ## install, build, start the local AWS, deploy, index the samples, ask a question (LLM=double: a model's double answers)
+	@$(STACK) up $(if $(LLM),--llm $(LLM)) $(ARGS)
 
 ask: ## ask a question: make ask Q="What are the visiting hours?"
 	@test -n "$(Q)" || { echo 'usage: make ask Q="What are the visiting hours?"'; exit 2; }
@@ -102,6 +102,7 @@ deploy: $(DEPLOY_VENV)/stamp models/minilm-l6-v2-int8.bin models/deid-en.bin ## 
 	PATH="$(CURDIR)/$(DEPLOY_VENV)/bin:$$PATH" cargo lambda build --release --arm64 --bin chat --bin documents --bin indexer --bin audit-seal --bin audit-pin
 	cp models/minilm-l6-v2-int8.bin target/lambda/chat/
 	cp models/minilm-l6-v2-int8.bin models/deid-en.bin target/lambda/indexer/
+	cp models/deid-en.bin target/lambda/chat/
 	$$($(STACK) lint-tools)/sam deploy --template-file template.yaml --config-env $(STAGE)
 
 $(DEPLOY_VENV)/stamp: local/requirements-deploy.txt

@@ -17,7 +17,7 @@ PYTHON_OLDEST = (3, 10)  # the emulator's and boto3's own limit
 MODEL = Path("models") / "minilm-l6-v2-int8.bin"
 IDENTIFIERS = Path("models") / "deid-en.bin"
 # Files that lie beside a function's binary, by the last part of its CodeUri: what embeds text and what finds identifiers.
-FILES_OF_FUNCTION = {"chat": [MODEL], "indexer": [MODEL, IDENTIFIERS]}
+FILES_OF_FUNCTION = {"chat": [MODEL, IDENTIFIERS], "indexer": [MODEL, IDENTIFIERS]}
 
 
 class ArtifactError(Exception):

@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import artifacts
+import models
 import server as emulator
 from progress import Progress
 
@@ -84,6 +85,7 @@ def parse_options() -> argparse.Namespace:
     test = commands.add_parser("test-stack", help="a throw-away stack; prints its profile as one line of JSON and stays in the foreground")
     test.add_argument("--with-parent", action="store_true", help="end when standard input closes, that is when the parent dies")
     for command in (up, test):
+        command.add_argument("--llm", choices=("off", *models.KINDS), default="off", help="who writes the answers: nobody, a double, the real providers")
         command.add_argument("--no-auth", dest="auth", action="store_false", help="do not enforce IAM policies and signatures")
     return parser.parse_args()
 
@@ -130,8 +132,9 @@ def up(options: argparse.Namespace) -> int:
         server, how = ensure_server(options.auth)
         note(f"{how}, {server.endpoint}")
     with progress.step("Deploy") as note:
-        outputs, change = deploy_stack(server, HOME)
-        note(change)
+        llm = models.start(PROJECT, HOME, options.llm)
+        outputs, change = deploy_stack(server, HOME, llm)
+        note(change if options.llm == "off" else f"{change}, language models: {options.llm}")
     with progress.step("People") as note:
         profile = make_profile(server, outputs, emulator.read_json(PROFILE))
         emulator.write_whole(PROFILE, json.dumps(profile, indent=2) + "\n")
@@ -149,6 +152,7 @@ def up(options: argparse.Namespace) -> int:
 
 
 def down(_: argparse.Namespace) -> int:
+    models.stop(HOME)
     server = emulator.find(HOME)
     if server is None:
         print("The local AWS is not running.")
@@ -161,6 +165,7 @@ def down(_: argparse.Namespace) -> int:
 
 
 def reset(_: argparse.Namespace) -> int:
+    models.stop(HOME)
     server = emulator.find(HOME)
     if server is not None:
         emulator.stop(HOME, server)
@@ -217,13 +222,15 @@ def test_stack(options: argparse.Namespace) -> int:
     server = None
     try:
         server = emulator.start(home, settings().region, options.auth, keep=False, port=emulator.free_port_any(), throw_away=True)
-        outputs, _ = deploy_stack(server, home)
-        print(json.dumps(make_profile(server, outputs, None)), flush=True)
+        llm = models.start(PROJECT, home, options.llm)
+        outputs, _ = deploy_stack(server, home, llm)
+        print(json.dumps({**make_profile(server, outputs, None), "llm": llm.urls}), flush=True)
         while not ended.wait(0.5):
             if not emulator.is_alive(home, server.pid):
                 return fail(f"The local AWS ended by itself. The end of its log:\n{emulator.last_lines(home)}")
         return 0
     finally:
+        models.stop(home)
         if server is not None:
             emulator.stop(home, server)
         shutil.rmtree(home, ignore_errors=True)
@@ -326,13 +333,16 @@ def aws(server: emulator.Server) -> Any:
     return deploy.Session(server.access_key_id, server.secret_access_key, region_name=server.region)
 
 
-def deploy_stack(server: emulator.Server, home: Path) -> tuple[dict[str, str], str]:
+def deploy_stack(server: emulator.Server, home: Path, llm: models.Models) -> tuple[dict[str, str], str]:
     import deploy
     import fixups
 
     session = aws(server)
     try:
-        deployed = deploy.deploy(session, settings(), PROJECT)
+        chosen = settings()
+        chosen.parameters.update(llm.parameters)
+        deployed = deploy.deploy(session, chosen, PROJECT)
+        models.put_keys(session, deployed.outputs, llm)
         report = fixups.run(session, settings().stack_name)
     except (deploy.DeployError, fixups.FixupError) as error:
         raise emulator.ServerError(f"{error}\nThe log of the local AWS: {home / 'server.log'}") from None

@@ -709,3 +709,28 @@ fn the_stages_of_samconfig_are_those_of_the_template() {
         assert!(config.contains(&format!("[{stage}.deploy.parameters]")), "samconfig.toml has no stage {stage}");
     }
 }
+
+#[test]
+fn a_providers_key_is_deployed_and_read_by_the_chat_function_only_if_the_provider_is_chosen() {
+    let mut keys = 0;
+    for (id, secret) in TEMPLATE["Resources"].as_object().expect("resources") {
+        if secret["Type"] != "AWS::SecretsManager::Secret" {
+            continue;
+        }
+        keys += 1;
+        let condition = secret["Condition"].as_str().expect("a provider that is chosen");
+        assert_eq!(condition, format!("Uses{}", id.strip_suffix("Key").expect("a key")));
+        assert_eq!(secret["Properties"]["KmsKeyId"], data_key(), "{id}");
+        assert!(secret["Properties"].get("SecretString").is_none(), "no key is written in a template");
+        for (function, _) in functions() {
+            let expected = if function == "Chat" { set(&["secretsmanager:GetSecretValue"]) } else { BTreeSet::new() };
+            assert_eq!(actions_on(function, id), expected, "{function} and {id}");
+        }
+        let policy = resource(&format!("Read{id}Policy"));
+        assert_eq!(
+            (&policy["Condition"], policy["Properties"]["Roles"][0]["Ref"].as_str()),
+            (&secret["Condition"], Some("ChatRole"))
+        );
+    }
+    assert_eq!(keys, 3);
+}

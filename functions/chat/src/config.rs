@@ -1,10 +1,14 @@
 //! Settings of the chat function.
 
+use crate::models::ProviderChoice;
 use domain::chat::SupportPolicy;
 use domain::ids::TenantId;
 use domain::limits::Rule;
-use domain::spending::Caps;
+use domain::phi::IdentifierKind;
+use domain::spending::{Caps, Catalogue, Provider};
+use llm::{Address, Covered};
 use runtime::env::{Env, ReadConfigError};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Every variable, typed.
@@ -32,6 +36,17 @@ pub struct Config {
     pub alerts_topic: String,
     /// `BUDGET_DAY_DOLLARS`, `BUDGET_THRESHOLD_PERCENT`, `DEPARTMENT_DAY_DOLLARS`, `PERSON_DAY_DOLLARS`.
     pub caps: Caps,
+    /// Who is asked for answers, in this order: `PRIMARY_PROVIDER` and `SECONDARY_PROVIDER`, each with its `..._MODEL`. Empty
+    /// without settings: answers are quoted from the passages.
+    pub providers: Vec<ProviderChoice>,
+    /// The models with their prices: those that are shipped, and those of `MODEL_CATALOGUE`, which is JSON of the same form.
+    pub catalogue: Catalogue,
+    /// `COVERED_TEXT`, what providers with an agreement get: `strict` (default), `balanced` or `plain`.
+    pub covered_text: Covered,
+    /// `BLOCKED_IDENTIFIERS`, kinds that do not leave even as pseudonyms, with commas between them; none by default.
+    pub blocked_identifiers: BTreeSet<IdentifierKind>,
+    /// `IDENTIFIERS_PATH`, by default the file beside the binary.
+    pub identifiers_path: PathBuf,
     /// `LOG_LEVEL`, `info` by default.
     pub log_level: String,
 }
@@ -52,8 +67,46 @@ impl Config {
             ledger_table: env.required("LEDGER_TABLE"),
             alerts_topic: env.required("ALERTS_TOPIC"),
             caps: env.caps(),
+            providers: providers(&mut env),
+            catalogue: catalogue(&mut env),
+            covered_text: env.optional("COVERED_TEXT", Covered::parse).unwrap_or_default(),
+            blocked_identifiers: env.optional("BLOCKED_IDENTIFIERS", kinds).unwrap_or_default(),
+            identifiers_path: env.or("IDENTIFIERS_PATH", runtime::env::beside_binary(deid::TABLES_FILE)),
             log_level: env.or("LOG_LEVEL", "info".into()),
         };
         env.finish(config)
     }
+}
+
+fn providers(env: &mut Env) -> Vec<ProviderChoice> {
+    let primary = ("PRIMARY_PROVIDER", "PRIMARY_MODEL");
+    let secondary = ("SECONDARY_PROVIDER", "SECONDARY_MODEL");
+    [primary, secondary].into_iter().filter_map(|(provider, model)| choice(env, provider, model)).collect()
+}
+
+fn choice(env: &mut Env, provider: &'static str, model: &'static str) -> Option<ProviderChoice> {
+    let provider = env.optional(provider, |name| Provider::parse(name).ok_or(()))?;
+    let (url, usual, secret) = match provider {
+        Provider::Gemini => ("GEMINI_URL", "https://generativelanguage.googleapis.com", "GEMINI_SECRET"),
+        Provider::Groq => ("GROQ_URL", "https://api.groq.com/openai/v1", "GROQ_SECRET"),
+        Provider::OpenaiCompatible => ("OPENAI_COMPATIBLE_URL", "", "OPENAI_COMPATIBLE_SECRET"),
+        // Reached with the function's own credentials, not with a key and an address.
+        Provider::Bedrock => return None,
+    };
+    let address: String = env.or(url, usual.to_owned());
+    let address = env.checked(url, Address::parse(&address))?;
+    Some(ProviderChoice { provider, model: env.optional(model, str::parse), address, secret: env.optional(secret, str::parse) })
+}
+
+fn catalogue(env: &mut Env) -> Catalogue {
+    let shipped = Catalogue::shipped().expect("the catalogue that is shipped is read by a test");
+    match env.optional("MODEL_CATALOGUE", Catalogue::parse) {
+        Some(own) => shipped.with(own),
+        None => shipped,
+    }
+}
+
+/// `name,date` to kinds.
+fn kinds(text: &str) -> Result<BTreeSet<IdentifierKind>, ()> {
+    text.split(',').map(|name| IdentifierKind::parse(name.trim()).ok_or(())).collect()
 }

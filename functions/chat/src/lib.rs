@@ -1,6 +1,7 @@
 //! Question to cited answer, over HTTP. `POST /v1/chat`.
 
 mod config;
+pub mod models;
 pub mod money;
 mod request;
 mod response;
@@ -19,6 +20,7 @@ use domain::retrieval::{ChunkIndex, Embedder};
 use embed::{LoadModelError, MiniLm};
 use index::{ManifestCatalogue, SegmentIndex};
 use lambda_http::{Body, Request, Response};
+use models::ConnectModelsError;
 use objects::Bucket;
 use runtime::ids::SystemIds;
 use runtime::telemetry::{self, Invocation, Unit};
@@ -54,16 +56,32 @@ pub struct Chat {
     pub admissions: Box<dyn AdmissionLog>,
 }
 
+/// Why the function cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectChatError {
+    /// The embedding model cannot be read.
+    #[error(transparent)]
+    Embedder(#[from] LoadModelError),
+    /// The models that were chosen cannot be asked.
+    #[error(transparent)]
+    Models(#[from] ConnectModelsError),
+}
+
 impl Chat {
     /// The function on AWS.
-    pub fn connect(config: &Config, sdk: &aws_types::SdkConfig) -> Result<Self, LoadModelError> {
+    pub fn connect(config: &Config, sdk: &aws_types::SdkConfig) -> Result<Self, ConnectChatError> {
         let embedder = Arc::new(MiniLm::load(&config.model_path)?);
         let bucket = Arc::new(Bucket::new(sdk, config.index_bucket.clone()));
+        let extractive = Box::new(ExtractiveModel::default());
+        let (model, fallback): (Box<dyn ChatModel>, Option<Box<dyn ChatModel>>) = match models::gateway(config, sdk)? {
+            None => (extractive, None),
+            Some(gateway) => (Box::new(gateway), Some(extractive)),
+        };
         Ok(Self {
             index: search(config, sdk, bucket),
             embedder,
-            model: Box::new(ExtractiveModel::default()),
-            fallback: None,
+            model,
+            fallback,
             checker: SupportChecker::default(),
             policy: config.support_policy,
             audit: Box::new(AuditTable::new(sdk, config.audit_table.clone())),

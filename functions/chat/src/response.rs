@@ -20,6 +20,9 @@ pub struct AnswerBody<'a> {
     conversation_id: &'a str,
     model: &'a str,
     usage: UsageBody,
+    /// The model stopped before its end: what is there is proven, and something may be missing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    truncated: bool,
     trace_id: &'a str,
 }
 
@@ -127,6 +130,7 @@ impl<'a> AnswerBody<'a> {
                 input_tokens: answer.usage.sent(),
                 output_tokens: answer.usage.received(),
             },
+            truncated: answer.is_truncated,
             trace_id,
         }
     }

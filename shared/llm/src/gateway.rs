@@ -10,6 +10,7 @@ use crate::prompt;
 use crate::provider::{Form, ModelRequest, ProviderClient, Sealed};
 use crate::supports::places;
 use async_trait::async_trait;
+use domain::audit::{AuditEvent, AuditValue, Entity, EventType, Intent, Outcome};
 use domain::breaker::{Breakers, Permission, Permit};
 use domain::chat::{ChatModel, Completion, DraftSentence, Prompt};
 use domain::fault::PortError;
@@ -228,7 +229,7 @@ impl Gateway {
         let route = asked.route;
         let mut key = match &route.keys {
             None => None,
-            Some(keys) => Some(keys.current().await.map_err(|_| Missed::NoKey)?),
+            Some(keys) => Some(keys.current().await.map_err(|error| asked.no_key(&error))?),
         };
         let mut refused = Vec::new();
         loop {
@@ -244,7 +245,7 @@ impl Gateway {
             // The store is asked anew: somebody may have changed the key a moment ago.
             let (Some(keys), Some(bad)) = (&route.keys, key.take()) else { return Err(Missed::Call(failure)) };
             refused.push(bad.version);
-            key = keys.after(&refused).await.map_err(|_| Missed::NoKey)?;
+            key = keys.after(&refused).await.map_err(|error| asked.no_key(&error))?;
             if key.is_none() {
                 return Err(Missed::Call(failure));
             }
@@ -286,6 +287,16 @@ impl Gateway {
         gone: Gone<'_>,
         said: &mut usize,
     ) -> Result<Completion, Missed> {
+        let intent = match self.announce(call).await {
+            Ok(intent) => intent,
+            Err(error) => {
+                // What cannot be recorded is not sent, and costs nothing.
+                let attempt =
+                    Attempt { outcome: AttemptOutcome::NotSent, usage: None, latency_ms: 0, sent: None, ended: (self.clock)() };
+                let _ = self.ledger.settle(reservation, attempt).await;
+                return Err(Missed::Ledger(error));
+            }
+        };
         let started = Instant::now();
         let patience = Patience {
             connect: self.bounds.connect,
@@ -319,6 +330,7 @@ impl Gateway {
         let Reading { drafts, unknown, .. } = reading;
         *said = if call.asked.form == Form::Stream { drafts.len() } else { 0 };
         self.settle(call, reservation, &ended, started, unknown).await;
+        self.conclude(call, intent, &ended).await;
         let usage = match &ended {
             Ended::Answered(usage) | Ended::Truncated(usage) => usage.unwrap_or_default(),
             // What was said before it broke off has gone out: it is an answer that is not whole.
@@ -339,6 +351,31 @@ impl Gateway {
             withheld: call.asked.outgoing.withheld,
             ..Completion::default()
         })
+    }
+
+    /// Says in the audit trail that bytes are about to leave: how many, to whom, and what was taken out of them.
+    async fn announce(&self, call: &Call<'_>) -> Result<Intent, PortError> {
+        let Asked { prompt, outgoing, .. } = call.asked;
+        let entity = Entity::Conversation(prompt.conversation.clone());
+        let mut event = AuditEvent::new(self.ledger.ids.as_ref(), prompt.context, EventType::LlmCall, entity, Outcome::Intended)
+            .with("provider", AuditValue::Code(call.model.provider.as_str()))
+            .with("bytes", AuditValue::Count(call.sealed.bytes()));
+        for (kind, count) in &outgoing.redactions {
+            event = event.with(kind.as_str(), AuditValue::Count((*count).into()));
+        }
+        Intent::write(self.ledger.audit.as_ref(), event).await
+    }
+
+    /// Says how it ended. If that fails, the trail holds the intent, and the answer's own event fails as well.
+    async fn conclude(&self, call: &Call<'_>, intent: Intent, ended: &Ended) {
+        let (outcome, _) = ended.booked();
+        let is_answer = matches!(ended, Ended::Answered(_) | Ended::Truncated(_));
+        let outcome_of = if is_answer { Outcome::Success } else { Outcome::Failure };
+        let event = intent.outcome(self.ledger.ids.as_ref(), (self.clock)(), outcome_of);
+        let event = event.with("ended", AuditValue::Code(outcome.as_str()));
+        if let Err(error) = self.ledger.audit.append(&event).await {
+            tracing::error!(request_id = call.asked.prompt.context.request_id.as_str(), %error, "a call's end could not be recorded");
+        }
     }
 
     /// Books a call. What cannot be booked stays reserved until it runs out: the answer is paid for and is not thrown away.
@@ -403,6 +440,15 @@ struct Asked<'a> {
     prompt: &'a Prompt<'a>,
     form: Form,
     until: Instant,
+}
+
+impl Asked<'_> {
+    /// There is no key, which somebody has to mend: the line says why.
+    fn no_key(&self, error: &PortError) -> Missed {
+        let request_id = self.prompt.context.request_id.as_str();
+        tracing::error!(request_id, provider = self.route.usual.provider.as_str(), %error, detail = ?error, "no key for this provider");
+        Missed::NoKey
+    }
 }
 
 /// One call.

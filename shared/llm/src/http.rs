@@ -7,11 +7,12 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::{Method, Request, StatusCode, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use std::sync::Arc;
+use rustls::ClientConfig;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -95,9 +96,7 @@ impl HttpClient {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(connect));
-        let tls = HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(Arc::new(rustls::crypto::ring::default_provider()))
-            .map_err(|_| MakeClientError::Roots)?;
+        let tls = HttpsConnectorBuilder::new().with_tls_config(trust()?);
         let connector = tls.https_or_http().enable_http1().wrap_connector(tcp);
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -148,6 +147,21 @@ impl HttpClient {
         let body = Body { incoming, patience, left: REFUSAL_BYTES_MAX }.whole().await.unwrap_or_default();
         Err(Refused::Status { status: head.status.as_u16(), retry_after: retry_after(&head.headers), body })
     }
+}
+
+/// The machine's certificates, read once: there are a hundred of them.
+fn trust() -> Result<ClientConfig, MakeClientError> {
+    static TRUST: OnceLock<ClientConfig> = OnceLock::new();
+    if let Some(trust) = TRUST.get() {
+        return Ok(trust.clone());
+    }
+    let read = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|_| MakeClientError::Roots)?
+        .with_native_roots()
+        .map_err(|_| MakeClientError::Roots)?
+        .with_no_client_auth();
+    Ok(TRUST.get_or_init(|| read).clone())
 }
 
 /// What an error on an open connection means.

@@ -52,6 +52,14 @@ impl Env {
         parsed
     }
 
+    /// A value that was made from a setting by a rule of its own.
+    pub fn checked<T, E>(&mut self, name: &'static str, value: Result<T, E>) -> Option<T> {
+        if value.is_err() {
+            self.problems.push(format!("{name} is malformed"));
+        }
+        value.ok()
+    }
+
     /// The caps of a day: `BUDGET_DAY_DOLLARS`, `DEPARTMENT_DAY_DOLLARS`, `PERSON_DAY_DOLLARS`, `BUDGET_THRESHOLD_PERCENT`.
     pub fn caps(&mut self) -> Caps {
         let default = Caps::default();

@@ -8,6 +8,7 @@ use domain::audit::{EventType, Outcome};
 use domain::chat::extractive::ExtractiveModel;
 use domain::chat::{ChatModel, Completion, DraftSentence, Prompt, SupportPolicy, TokenUsage};
 use domain::fault::PortError;
+use domain::phi::IdentifierKind;
 use serde_json::{Value, json};
 
 const HYGIENE: &str = "tenants/main/hand hygiene.txt";
@@ -116,6 +117,9 @@ impl ChatModel for Fabulist {
             question if question.contains("outage") => {
                 return Err(PortError::Unavailable { operation: "complete", code: "injected".into() });
             }
+            question if question.contains("secret") => {
+                return Ok(Completion { blocked: [(IdentifierKind::Phone, 2)].into(), ..Completion::default() });
+            }
             question if question.contains("silent") => vec![],
             question if question.contains("wrong") => {
                 vec![draft("Alcohol gel is rubbed in for 90 seconds until the hands are dry.", all())]
@@ -172,6 +176,19 @@ async fn where_a_model_fails_or_nothing_that_it_wrote_holds_the_documents_are_qu
     }
     let reply = ask_fabulist(&house, SupportPolicy::Drop, "How long is alcohol gel rubbed in, silent?").await;
     assert_eq!(reply.ok(200)["refusal"]["reason"], "no_support", "a model that finds nothing is believed");
+}
+
+#[tokio::test]
+async fn a_question_that_may_not_leave_is_refused_and_recorded_by_kind_and_count_only() {
+    let house = hospital().await;
+    let reply = ask_fabulist(&house, SupportPolicy::Drop, "How long is alcohol gel rubbed in, secret?").await;
+    let body = reply.ok(200);
+    assert_eq!((&body["refused"], &body["refusal"]["reason"]), (&true.into(), &"phi_blocked".into()));
+    assert_eq!(body["answer"], json!([]), "nobody is asked in its place");
+    let events = house.audit.events();
+    let last = events.last().expect("an event");
+    assert_eq!(last.event_type, EventType::PhiBlocked);
+    assert_eq!(serde_json::to_value(&last.details).expect("JSON")["phone"], 2);
 }
 
 #[tokio::test]

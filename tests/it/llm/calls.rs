@@ -1,7 +1,7 @@
 //! Every way a call can end, in both formats, whole and streamed: the right class and the right bill.
 
 use super::{BOUNDS, Money, client, model, now};
-use ::llm::{Billed, CallError, Failure, Form, Message, ModelRequest, Patience, Reply, prompt};
+use ::llm::{Billed, CallError, Failure, Form, Message, ModelRequest, Patience, ProviderClient as _, Reply, prompt};
 use domain::context::Role;
 use domain::keys::ApiKey;
 use domain::spending::{Caps, Grade, TokenUsage};
@@ -132,7 +132,10 @@ async fn nobody_at_the_address_is_a_provider_that_is_down_and_costs_nothing() {
         let model = model(format, Grade::Usual);
         let money = Money::with(Caps::default());
         let client = client(&double, format);
-        drop(double);
+        // Encrypted to somebody who speaks plainly: the handshake never ends, and no request leaves in plain text.
+        let plain = double.groq_url().replace("http://", "https://");
+        let http = ::llm::HttpClient::new(BOUNDS.connect).expect("certificates");
+        let encrypted = ::llm::HttpProvider::groq(http, ::llm::Address::parse(&plain).expect("an address"));
         let request = ModelRequest {
             model: &model.id,
             instructions: prompt::instructions(),
@@ -144,6 +147,11 @@ async fn nobody_at_the_address_is_a_provider_that_is_down_and_costs_nothing() {
         let context = testkit::context("main", &[Role::Clinician]);
         let reservation = money.ledger.reserve(&context, &model, (sealed.tokens_max(), 10), now()).await.expect("room");
         let patience = Patience { connect: BOUNDS.connect, silence: BOUNDS.silence, until: Instant::now() + BOUNDS.attempt };
+        let reply = encrypted.call(&sealed, None, &reservation, patience, &mut |_| ()).await;
+        assert_eq!(reply.expect_err("no handshake"), CallError::unknown(Failure::TimedOut));
+        assert!(double.requests().is_empty());
+        drop(double);
+        let patience = Patience { until: Instant::now() + BOUNDS.attempt, ..patience };
         let reply = client.call(&sealed, None, &reservation, patience, &mut |_| ()).await;
         assert_eq!(reply.expect_err("nobody is there"), CallError::free(Failure::Down));
     }

@@ -1,6 +1,8 @@
 //! The gateway: one failover, no double charge, an end for every question, keys that change under way.
 
 use super::{Case, Setup, now};
+use ::llm::gateway::Bounds;
+use domain::audit::{EventType, Outcome};
 use domain::chat::{ChatModel as _, DraftSentence};
 use domain::spending::{AttemptOutcome, Caps, LedgerRow, LedgerStore as _, MicroDollars};
 use jiff::tz::TimeZone;
@@ -213,4 +215,39 @@ async fn a_provider_that_fails_again_and_again_is_not_asked_for_a_while() {
         setup.gateway.complete(&case.prompt()).await.expect("an answer");
     }
     assert_eq!(asked(&setup, Format::Gemini), 15);
+}
+
+#[test]
+fn each_wait_ends_before_the_one_around_it() {
+    /// The search before and the audit write after a model's answer, one slow try of each.
+    const AROUND_S: u64 = 6;
+    let template = crate::template::template();
+    let function_s = template["Resources"]["ChatFunction"]["Properties"]["Timeout"].as_u64().expect("seconds");
+    let bounds = Bounds::default();
+    assert!(bounds.connect < bounds.silence && bounds.silence < bounds.attempt && bounds.attempt < bounds.answer);
+    assert!(bounds.answer.as_secs() + AROUND_S < function_s, "the function gives up before its gateway");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_is_announced_and_concluded_in_the_audit_trail_and_none_leaves_unannounced() {
+    let setup = Setup::new(Format::Gemini);
+    setup.double.behave(Format::Gemini, Behaviour::failing(Fault::Status(503, None)));
+    let case = Case::new("Ottoline Brackwater, MRN 8847120: how much apixaban do adults get?", &PASSAGES);
+    setup.gateway.complete(&case.prompt()).await.expect("an answer");
+    let events = setup.money.audit.events();
+    let seen: Vec<_> = events.iter().map(|event| (event.event_type, event.outcome)).collect();
+    let [call, failed, answered] =
+        [Outcome::Intended, Outcome::Failure, Outcome::Success].map(|outcome| (EventType::LlmCall, outcome));
+    assert_eq!(seen, [call, failed, call, answered]);
+    let details = serde_json::to_value(&events[0].details).expect("JSON");
+    assert_eq!((&details["provider"], &details["medical_record_number"]), (&"gemini".into(), &1.into()));
+    assert_eq!(serde_json::to_value(&events[1].details).expect("JSON")["ended"], "down");
+    let all = format!("{events:?}");
+    assert!(!all.contains("Brackwater") && !all.contains("8847120") && !all.contains("apixaban"));
+    // Without the announcement nothing leaves and nothing is paid.
+    let before = setup.double.requests().len();
+    setup.money.audit.take_down();
+    setup.gateway.complete(&case.prompt()).await.expect_err("nothing may leave");
+    assert_eq!(setup.double.requests().len(), before);
+    assert_eq!(rows(&setup).await.last().map(|row| row.outcome), Some(AttemptOutcome::NotSent));
 }

@@ -67,20 +67,21 @@ fn client(double: &LlmDouble, format: Format) -> Box<dyn ProviderClient> {
 /// Money in memory.
 struct Money {
     books: MemoryLedger,
+    audit: MemoryAuditLog,
     ledger: Ledger,
 }
 
 impl Money {
     fn with(caps: Caps) -> Self {
-        let books = MemoryLedger::default();
+        let (books, audit) = (MemoryLedger::default(), MemoryAuditLog::default());
         let ledger = Ledger {
             store: Arc::new(books.clone()),
             caps,
             alerts: Arc::new(MemoryAlerts::default()),
-            audit: Arc::new(MemoryAuditLog::default()),
+            audit: Arc::new(audit.clone()),
             ids: Arc::new(CountingIds::default()),
         };
-        Self { books, ledger }
+        Self { books, audit, ledger }
     }
 }
 

@@ -25,11 +25,17 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Bounds a call that is never answered. The slowest regular one is the first question, in a debug build, on a busy machine.
 const ANSWER_TIME_MAX: Duration = Duration::from_mins(2);
 
-static STACK: LazyLock<Stack> = LazyLock::new(Stack::start);
+static STACK: LazyLock<Stack> = LazyLock::new(|| Stack::start("test-stack", &[]));
+static MODEL_STACK: LazyLock<Stack> = LazyLock::new(|| Stack::start("test-stack-llm", &["--llm", "double"]));
 
 /// The stack of this process.
 pub fn stack() -> &'static Stack {
     &STACK
+}
+
+/// Another one of this process, whose answers are written by the double of the language models.
+pub fn model_stack() -> &'static Stack {
+    &MODEL_STACK
 }
 
 /// A deployed stack.
@@ -50,11 +56,12 @@ struct Bridge {
 }
 
 impl Stack {
-    fn start() -> Self {
-        let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join("test-stack.log");
+    fn start(name: &str, options: &[&str]) -> Self {
+        let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.log"));
         let errors = File::create(&log).expect("a log file");
         let mut process = Command::new("python3")
             .args(["local/stack.py", "test-stack", "--with-parent"])
+            .args(options)
             .current_dir(repository::root())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -208,7 +215,7 @@ impl Stack {
     }
 
     /// Somebody of a tenant with these groups; made at the first use.
-    pub fn person(&self, tenant: &str, groups: &[&str]) -> Person {
+    pub fn person(&'static self, tenant: &str, groups: &[&str]) -> Person {
         let email = format!(
             "{}.{tenant}@clinchat.example",
             if groups.is_empty() { "nobody".to_owned() } else { groups.join(".").replace(':', "-") }
@@ -245,12 +252,12 @@ impl Stack {
     }
 
     /// The person who may do everything that a tour of a tenant needs.
-    pub fn staff(&self, tenant: &str) -> Person {
+    pub fn staff(&'static self, tenant: &str) -> Person {
         self.person(tenant, &["clinician", "document-admin"])
     }
 
     /// Signs in at the user pool, as the command line does.
-    pub fn sign_in(&self, username: &str, password: &str) -> Person {
+    pub fn sign_in(&'static self, username: &str, password: &str) -> Person {
         let body = json!({
             "AuthFlow": "USER_PASSWORD_AUTH",
             "ClientId": self.of_profile("client_id"),
@@ -264,7 +271,14 @@ impl Stack {
         let reply = self.send(request);
         let token = |name: &str| reply.body["AuthenticationResult"][name].as_str().map(str::to_owned);
         let id_token = token("IdToken").unwrap_or_else(|| panic!("{username} is not signed in: {}", reply.text()));
-        Person { id_token, access_token: token("AccessToken").expect("an access token") }
+        Person { id_token, access_token: token("AccessToken").expect("an access token"), stack: self }
+    }
+
+    /// Tells the double of the language models something; answers what it says.
+    pub fn double(&self, path: &str, body: Option<&Value>) -> Value {
+        let url = format!("{}/double/{path}", self.profile["llm"]["gemini"].as_str().expect("a double"));
+        let body = body.map_or_else(Vec::new, |body| body.to_string().into_bytes());
+        self.send(Request::post(url).body(body).expect("a request")).ok(200)
     }
 
     /// Sends a request as it is.
@@ -357,13 +371,14 @@ impl Reply {
 pub struct Person {
     pub id_token: String,
     pub access_token: String,
+    stack: &'static Stack,
 }
 
 impl Person {
     /// A call to the API.
     pub fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Reply {
         let body = body.map_or_else(Vec::new, |body| body.to_string().into_bytes());
-        stack().api(method, path, Some(&self.id_token), "application/json", &body)
+        self.stack.api(method, path, Some(&self.id_token), "application/json", &body)
     }
 
     /// A question.

@@ -1,0 +1,85 @@
+//! The models outside the process, if the deployment has some: who is asked in which order, with which keys, under which rules.
+
+use crate::{Config, money};
+use deid::{Deidentifier, LoadTablesError};
+use domain::spending::{Catalogue, Grade, Provider};
+use domain::text::Analyzer;
+use llm::gateway::Bounds;
+use llm::{Address, Gate, Gateway, HttpClient, HttpProvider, MakeClientError, ProviderClient, Route};
+use secrets::SecretKeyRing;
+use std::sync::Arc;
+
+/// A provider as the settings name it.
+#[derive(Debug, Clone)]
+pub struct ProviderChoice {
+    /// Who.
+    pub provider: Provider,
+    /// Which model; the catalogue's default if none is named.
+    pub model: Option<String>,
+    /// Where.
+    pub address: Address,
+    /// Where its key is; some ask for none.
+    pub secret: Option<String>,
+}
+
+/// Why the models cannot be asked. Names settings, never values.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectModelsError {
+    /// The catalogue has no such model.
+    #[error("the catalogue has no such model of {}", .0.as_str())]
+    NoModel(Provider),
+    /// The provider is not reached this way.
+    #[error("{} is not asked over HTTPS with a key", .0.as_str())]
+    NotHttp(Provider),
+    /// The de-identifier's tables are missing: nothing may leave.
+    #[error(transparent)]
+    Tables(#[from] LoadTablesError),
+    /// There is no HTTPS client.
+    #[error(transparent)]
+    Client(#[from] MakeClientError),
+}
+
+/// The gateway, or nothing if no provider is chosen: then nothing of it is loaded.
+pub fn gateway(config: &Config, sdk: &aws_types::SdkConfig) -> Result<Option<Gateway>, ConnectModelsError> {
+    if config.providers.is_empty() {
+        return Ok(None);
+    }
+    let bounds = Bounds::default();
+    let http = HttpClient::new(bounds.connect)?;
+    let routes = config.providers.iter().map(|choice| route(choice, &config.catalogue, &http, sdk));
+    Ok(Some(Gateway {
+        routes: routes.collect::<Result<_, _>>()?,
+        gate: Gate {
+            deidentifier: Arc::new(Deidentifier::load(&config.identifiers_path)?),
+            covered: config.covered_text,
+            blocked: config.blocked_identifiers.clone(),
+        },
+        ledger: money::ledger(config, sdk),
+        breakers: money::breakers(config, sdk),
+        bounds,
+        clock: runtime::ids::now,
+        analyzer: Analyzer::default(),
+    }))
+}
+
+fn route(
+    choice: &ProviderChoice,
+    catalogue: &Catalogue,
+    http: &HttpClient,
+    sdk: &aws_types::SdkConfig,
+) -> Result<Route, ConnectModelsError> {
+    let provider = choice.provider;
+    let named = choice.model.as_deref();
+    let usual = named.map_or_else(|| catalogue.default_model(provider, Grade::Usual), |id| catalogue.find(provider, id));
+    let usual = usual.ok_or(ConnectModelsError::NoModel(provider))?.clone();
+    let cheaper = catalogue.default_model(provider, Grade::Cheaper).filter(|model| model.id != usual.id).cloned();
+    let (http, address) = (http.clone(), choice.address.clone());
+    let client: Box<dyn ProviderClient> = match provider {
+        Provider::Gemini => Box::new(HttpProvider::gemini(http, address)),
+        Provider::Groq => Box::new(HttpProvider::groq(http, address)),
+        Provider::OpenaiCompatible => Box::new(HttpProvider::open_ai_compatible(http, address)),
+        Provider::Bedrock => return Err(ConnectModelsError::NotHttp(provider)),
+    };
+    let keys = choice.secret.clone().map(|secret| Box::new(SecretKeyRing::new(sdk, secret)) as _);
+    Ok(Route { client, keys, usual, cheaper })
+}
