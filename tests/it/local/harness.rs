@@ -78,7 +78,7 @@ impl Stack {
         let agent = Agent::config_builder().http_status_as_error(false).timeout_global(Some(ANSWER_TIME_MAX)).build().new_agent();
         let bridge = Mutex::new(Bridge::start(&profile));
         let stack = Self { profile, agent, bridge, people: Mutex::default(), _process: process };
-        for function in ["chat", "documents", "indexer", "audit-seal"] {
+        for function in ["chat", "documents", "indexer", "audit", "audit-seal", "audit-alerts"] {
             stack.make_talkative(function);
         }
         stack

@@ -14,3 +14,4 @@ mod race;
 mod roles;
 mod samples;
 mod sealing;
+mod trail;

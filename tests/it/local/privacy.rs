@@ -77,7 +77,7 @@ fn i10_no_name_or_number_of_a_document_its_title_its_file_name_or_a_question_is_
     eventually("the rejected object's log line is there", || {
         stack().log_lines("indexer").iter().any(|line| line.contains("no_tenant")).then_some(())
     });
-    for function in ["chat", "documents", "indexer", "audit-seal"] {
+    for function in ["chat", "documents", "indexer", "audit-seal", "audit-alerts"] {
         let lines = stack().log_lines(function);
         assert!(lines.iter().any(|line| line.contains("\"_aws\"")), "{function} has logged nothing of its own");
         for line in lines {

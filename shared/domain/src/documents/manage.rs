@@ -214,8 +214,7 @@ impl ManageDocuments<'_> {
             metadata,
             expires_s: self.upload_link_s,
         };
-        self.registry.announce(&document).await?;
-        let link = self.links.upload_link(&document.key, &terms).await?;
+        // The row and the link outlive a death of this function: the trail says first that they are coming.
         let event = AuditEvent::new(
             self.ids,
             context,
@@ -225,6 +224,8 @@ impl ManageDocuments<'_> {
         )
         .with("size_bytes", AuditValue::Count(announcement.size_bytes));
         self.audit.append(&event).await?;
+        self.registry.announce(&document).await?;
+        let link = self.links.upload_link(&document.key, &terms).await?;
         Ok(Announced { document, link, expires_s: self.upload_link_s })
     }
 
