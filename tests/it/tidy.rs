@@ -223,6 +223,15 @@ fn i7_a_folder_in_functions_is_a_function_of_the_template_is_a_sample_event() {
 }
 
 #[test]
+fn no_function_is_silent() {
+    let telemetry = text("shared/runtime/src/telemetry.rs");
+    for folder in folders("functions") {
+        let listed = format!("    \"{}\",", folder.replace('-', "_"));
+        assert!(telemetry.contains(&listed), "the log lines of functions/{folder} are dropped");
+    }
+}
+
+#[test]
 fn a_function_starts_in_at_most_forty_lines() {
     for folder in folders("functions") {
         let lines = text(format!("functions/{folder}/src/main.rs")).lines().count();

@@ -127,7 +127,7 @@ pub struct Quarantine {
 
 /// The setting is no policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a quarantine is off, all or tag:<tag>, followed by a colon and identifier kinds if not the default ones")]
+#[error("a quarantine is `off`, `all` or `tag:<tag>`, and then ` kinds:<kind>,<kind>` if not the default kinds")]
 pub struct ParseQuarantineError;
 
 impl Quarantine {

@@ -156,7 +156,9 @@ impl Change {
         let segment = match (self, order) {
             (Self::Withdraw, _) => {
                 let segment = segment.filter(|segment| segment.seen_at >= *sequencer);
-                return known.map(|known| ManifestEntry { sequencer: known.sequencer.clone(), attributes, segment });
+                // An attempt at an older event that is still under way has seen what was removed: its write comes too late.
+                let sequencer = known.map_or(sequencer, |known| (&known.sequencer).max(sequencer)).clone();
+                return Some(ManifestEntry { sequencer, attributes, segment });
             }
             (_, Ordering::Greater) => return None,
             (Self::Confirm, _) => segment.map(|segment| SegmentRef { seen_at: sequencer.clone(), ..segment }),

@@ -67,6 +67,13 @@ pub struct Route {
     pub cheaper: Option<Model>,
 }
 
+impl Route {
+    /// The model that decides what may leave: money chooses between the two later, and an agreement holds for a model.
+    fn strictest(&self) -> &Model {
+        self.cheaper.as_ref().filter(|cheaper| !cheaper.baa).unwrap_or(&self.usual)
+    }
+}
+
 /// The gateway.
 pub struct Gateway {
     /// In the order in which they are asked.
@@ -159,8 +166,7 @@ impl Gateway {
         let until = Instant::now() + self.bounds.answer;
         let mut last = Missed::NoKey;
         for route in &self.routes {
-            // Both models of a route are one provider's: what may leave is the same.
-            let outgoing = match self.gate.pass(prompt, &route.usual) {
+            let outgoing = match self.gate.pass(prompt, route.strictest()) {
                 Ok(outgoing) => outgoing,
                 Err(refused) => return Ok(Completion { blocked: refused.kinds, ..Completion::default() }),
             };
@@ -177,6 +183,9 @@ impl Gateway {
             match answered {
                 Ok(completion) => return Ok(completion),
                 Err(missed) => {
+                    if let Missed::Ledger(error) = &missed {
+                        tracing::error!(request_id = prompt.context.request_id.as_str(), %error, detail = ?error, "money cannot be counted");
+                    }
                     tracing::warn!(
                         request_id = prompt.context.request_id.as_str(),
                         provider = route.usual.provider.as_str(),

@@ -19,6 +19,7 @@ const OURS: &[&str] = &[
     "alerts",
     "api",
     "audit",
+    "audit_alerts",
     "audit_pin",
     "audit_seal",
     "chat",
@@ -32,7 +33,10 @@ const OURS: &[&str] = &[
     "objects",
     "runtime",
     "seal",
+    "secrets",
+    "signing",
     "store",
+    "vectors",
 ];
 
 /// CloudWatch namespace of every metric.

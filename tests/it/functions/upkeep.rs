@@ -1,13 +1,14 @@
 //! The daily upkeep: what a new model or an older format has put out of search comes back, what nobody points at goes.
 
-use super::{House, document_id, event, object_event, tenant};
+use super::{House, Reply, document_id, event, event_with_body, object_event, request, tenant};
+use chat::Chat;
 use domain::documents::index_object::Bounds;
 use domain::documents::registry::Status;
 use domain::retrieval::{ChunkIndex as _, Embedder, Embedding, Filter, IndexUpkeep as _, Query, Retrieval};
 use index::{SegmentIndex, SegmentWriter};
 use indexer::Indexer;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use testkit::{CountingIds, FixedExtractor, WordEmbedder};
 
@@ -98,6 +99,16 @@ async fn a_new_model_never_searches_the_old_vectors_and_the_upkeep_makes_new_one
     let rows = house.history().len();
     assert_eq!(deliver(&next, &event("indexer.upkeep")).await, [""; 0]);
     assert_eq!(house.history().len(), rows, "a second upkeep has nothing to do");
+}
+
+#[tokio::test]
+async fn while_everything_waits_to_be_indexed_anew_nobody_is_told_to_upload() {
+    let house = house().await;
+    let index = SegmentIndex::new(Arc::new(house.index.clone()), NewModel.model_id().to_owned());
+    let chat = Chat { index: Box::new(index), embedder: Arc::new(NewModel), ..house.chat() };
+    let question = event_with_body("chat.ask", &json!({ "question": "Which cupboard holds the spare gowns?" }));
+    let reply: Reply = ::chat::handle(&chat, &request(&question)).await.into();
+    assert_eq!(reply.ok(200)["refusal"]["reason"], "not_ready");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use super::{Case, Setup};
 use domain::chat::ChatModel as _;
+use domain::chat::extractive::ExtractiveModel;
 use domain::documents::pages::Flag;
 use domain::phi::IdentifierKind;
 use std::collections::BTreeSet;
@@ -57,6 +58,9 @@ async fn hidden_text_is_marked_and_supports_nothing_and_no_line_of_a_passage_pas
     let completion = setup.gateway.complete(&case.prompt()).await.expect("an answer");
     assert_eq!(completion.sentences[0].supports, []);
     assert_eq!(completion.sentences[1].supports, [(0, 0..22)]);
+    // Without a model it is the same: what the page does not show is not quoted, not even if nothing else is left.
+    let quoted = ExtractiveModel::default().complete(&case.prompt()).await.expect("an answer");
+    assert!(quoted.sentences.iter().flat_map(|sentence| &sentence.supports).all(|(passage, _)| *passage == 0));
     let text = setup.double.requests()[0].text();
     let body: serde_json::Value = serde_json::from_str(text.split_once("\r\n\r\n").expect("a body").1).expect("JSON");
     let input = body["contents"][0]["parts"][0]["text"].as_str().expect("text");
@@ -85,4 +89,30 @@ async fn an_obedient_model_can_give_away_only_placeholders() {
             assert!(!request.text().contains(planted), "{planted} has left");
         }
     }
+}
+
+/// Money may choose the cheaper model after the gate: the gate decides for the stricter of the two.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agreement_with_one_model_opens_nothing_to_the_other() {
+    for (cheaper_too, leaves) in [(true, true), (false, false)] {
+        let mut setup = Setup::new(Format::Gemini);
+        setup.gateway.gate.covered = ::llm::Covered::Plain;
+        let route = &mut setup.gateway.routes[0];
+        route.usual.baa = true;
+        route.cheaper.as_mut().expect("a cheaper model").baa = cheaper_too;
+        let _ = setup.gateway.complete(&Case::new(QUESTION, &[PASSAGE]).prompt()).await;
+        let sent = setup.double.requests()[0].text();
+        assert_eq!(PLANTED.iter().any(|planted| sent.contains(planted)), leaves, "{cheaper_too}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passage_that_stays_in_still_teaches_the_names_that_go() {
+    let mut setup = Setup::new(Format::Gemini);
+    setup.gateway.gate.blocked = BTreeSet::from([IdentifierKind::SocialSecurityNumber]);
+    let withheld = "Patient Ottoline Brackwater, SSN 944-55-0123, gets 5 mg of apixaban.";
+    let case = Case::new("How much apixaban?", &[withheld, "Brackwater gets 10 mg of apixaban at night."]);
+    let _ = setup.gateway.complete(&case.prompt()).await;
+    let sent = setup.double.requests()[0].text();
+    assert!(sent.contains("10 mg of apixaban") && !sent.contains("Brackwater"), "{sent}");
 }

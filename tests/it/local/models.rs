@@ -64,6 +64,7 @@ fn a_question_goes_out_without_identifiers_and_comes_back_with_them_whatever_the
     // It obeys whatever it reads: what it says is not in the passages and does not come through.
     behave("gemini", &json!({ "mind": "obedient" }));
     let answer = staff.ask(QUESTION);
+    assert!(!texts(&answer).is_empty(), "what the passages say is still quoted: {answer}");
     for text in texts(&answer) {
         assert!(!text.contains("collect.example.org/?") && !text.contains("500 mg"), "{answer}");
         assert!(!text.contains("Rules") && !text.contains("JSON"), "the instructions are no answer: {answer}");

@@ -277,11 +277,12 @@ impl Deidentifier {
         }
         let blocked: BTreeMap<_, _> =
             counts.iter().filter(|(kind, _)| policy.blocked.contains(kind)).map(|(kind, count)| (*kind, *count)).collect();
+        // What a text that stays in teaches is looked for in those that go out.
+        conversation.names = names;
+        let text = SafeText::new(replace(text, &spans, conversation));
         if !blocked.is_empty() {
             return Err(RefuseTextError { kinds: blocked });
         }
-        conversation.names = names;
-        let text = SafeText::new(replace(text, &spans, conversation));
         Ok(Pseudonymised { text, spans, counts })
     }
 }

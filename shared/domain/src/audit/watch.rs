@@ -179,7 +179,8 @@ impl WatchTrail<'_> {
             holder: change.record.clone(),
             now,
             until: now + LEASE,
-            expires: now.max(change.at) + quiet * 2,
+            // A stream replays a day: what was told then is not told again.
+            expires: now.max(change.at) + (quiet * 2).max(SignedDuration::from_hours(48)),
         };
         let place = if is_storm { all } else { one };
         match self.memory.claim(&claim).await? {

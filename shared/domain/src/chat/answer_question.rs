@@ -100,6 +100,9 @@ impl AnswerQuestion<'_> {
             // Without a term every passage is as near as any other: its order would be an accident.
             return Ok(found.terms.is_empty().then_some(Refusal::NoTerms));
         }
+        if !found.outdated.is_empty() || !found.unreadable.is_empty() {
+            return Ok(Some(Refusal::NotReady));
+        }
         if query.filter == Filter::default() {
             return Ok(Some(Refusal::NoDocuments));
         }
@@ -128,7 +131,8 @@ impl AnswerQuestion<'_> {
                 let completion = fallback.complete(prompt).await?;
                 let second = self.check(fallback, &completion, prompt);
                 // What the model used is used, whoever answers.
-                Ok(Written { unsupported: first.unsupported + second.unsupported, usage: first.usage, ..second })
+                let unsupported = first.unsupported + second.unsupported;
+                Ok(Written { unsupported, usage: first.usage, withheld: first.withheld, ..second })
             }
             _ => Ok(first),
         }
@@ -192,7 +196,8 @@ fn answer(question: &Question, found: Retrieval, written: Written, refusal: Opti
     let refusal = refusal.or((!written.blocked.is_empty()).then_some(Refusal::PhiBlocked));
     let refusal = refusal.or(written.sentences.is_empty().then_some(Refusal::NoSupport));
     let shows_nearest = refusal == Some(Refusal::NoSupport);
-    let nearest = if shows_nearest { found.passages.iter().take(NEAREST).filter_map(opening).collect() } else { Vec::new() };
+    let seen = found.passages.iter().filter(|passage| !passage.chunk.is_hidden());
+    let nearest = if shows_nearest { seen.take(NEAREST).filter_map(opening).collect() } else { Vec::new() };
     Answer {
         sentences: written.sentences,
         refusal,

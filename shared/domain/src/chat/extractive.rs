@@ -125,7 +125,7 @@ impl ExtractiveModel {
 
     fn candidates(&self, prompt: &Prompt<'_>) -> Vec<Candidate> {
         let mut candidates = Vec::new();
-        for (at, passage) in prompt.passages.iter().enumerate() {
+        for (at, passage) in prompt.passages.iter().enumerate().filter(|(_, passage)| !passage.chunk.is_hidden()) {
             let terms_of = |text: &str| self.analyzer.terms(text).into_iter().collect::<HashSet<String>>();
             let around = terms_of(&passage.chunk.text);
             let headings = terms_of(&format!("{} {}", passage.title, passage.chunk.section.join(" ")));

@@ -187,6 +187,8 @@ impl SupportPolicy {
 pub enum Refusal {
     /// The caller has no documents to search.
     NoDocuments,
+    /// There are documents, but none can be searched now: they wait to be indexed anew, or are damaged.
+    NotReady,
     /// The question's filter leaves none of them.
     NoMatch,
     /// The question has no word that says what it is about.
@@ -202,6 +204,7 @@ impl Refusal {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NoDocuments => "no_documents",
+            Self::NotReady => "not_ready",
             Self::NoMatch => "no_match",
             Self::NoTerms => "no_terms",
             Self::NoSupport => "no_support",
@@ -213,6 +216,7 @@ impl Refusal {
     pub const fn message(self) -> &'static str {
         match self {
             Self::NoDocuments => "There are no documents to answer from. Upload some first.",
+            Self::NotReady => "The documents cannot be searched right now. Ask again later; if this stays, tell the operators.",
             Self::NoMatch => "No document matches the filter. Widen it, or ask without one.",
             Self::NoTerms => "The question does not say what it is about. Name the subject, such as a drug, a form or a ward.",
             Self::NoSupport => "The documents do not answer this. The nearest passages are shown; they may still help.",

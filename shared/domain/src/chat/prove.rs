@@ -21,7 +21,8 @@ pub(super) fn prove(
     let mut citations: Vec<Citation> = Vec::new();
     let mut cited: Vec<&str> = Vec::new();
     for (at, range) in &draft.supports {
-        let Some(passage) = passages.get(*at) else { continue };
+        // What the page does not show proves nothing: nobody could see the proof.
+        let Some(passage) = passages.get(*at).filter(|passage| !passage.chunk.is_hidden()) else { continue };
         let found = cite(passage, range);
         if found.is_empty() {
             continue;

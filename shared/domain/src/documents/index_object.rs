@@ -279,13 +279,13 @@ impl IndexObject<'_> {
             Ok(document) => document,
             Err(reason) => return Ok(Err(reason)),
         };
-        let counts = self.count_identifiers(&document);
+        let is_named = attributes.title.is_some() || head.metadata.contains_key(META_TITLE);
+        let title = document.title.clone().filter(|_| !is_named).unwrap_or(title);
+        let counts = self.count_identifiers(&title, &document);
         self.registry.identified(claim, &counts).await?;
         if self.bounds.quarantine.as_ref().is_some_and(|policy| policy.holds_back(&attributes, &counts)) {
             return Ok(Err(Reason::HoldsIdentifiers));
         }
-        let is_named = attributes.title.is_some() || head.metadata.contains_key(META_TITLE);
-        let title = document.title.clone().filter(|_| !is_named).unwrap_or(title);
         let chunks = chunks::chunk(&document);
         if chunks.is_empty() {
             return Ok(Err(Reason::Empty));
@@ -310,8 +310,8 @@ impl IndexObject<'_> {
         Ok(Ok((pages, count)))
     }
 
-    fn count_identifiers(&self, document: &ExtractedDocument) -> IdentifierCounts {
-        let mut counts = IdentifierCounts::new();
+    fn count_identifiers(&self, title: &str, document: &ExtractedDocument) -> IdentifierCounts {
+        let mut counts = self.identifiers.count(title);
         for page in &document.pages {
             for (kind, count) in self.identifiers.count(&page.text) {
                 *counts.entry(kind).or_insert(0) += count;

@@ -128,7 +128,8 @@ async fn save(archive: &Bucket, key: &str, folder: &Path) -> Result<()> {
     let path = folder.join(key);
     let parent = path.parent().context("a file lies in a folder")?;
     fs::create_dir_all(parent).with_context(|| format!("{} cannot be made", parent.display()))?;
-    let draft = tempfile::NamedTempFile::new_in(parent)?;
+    // Beside the trails, not among their files: what a kill leaves behind is no stranger in a trail.
+    let draft = tempfile::NamedTempFile::new_in(folder)?;
     fs::write(draft.path(), bytes).with_context(|| format!("{} cannot be written", path.display()))?;
     draft.persist(&path).with_context(|| format!("{} cannot be written", path.display()))?;
     Ok(())
