@@ -67,11 +67,16 @@ impl SecretKeyRing {
 
 /// The key in a secret's text.
 fn key_of(text: &str) -> Option<ApiKey> {
-    let body = serde_json::from_str::<SecretBody<'_>>(text);
-    let value = body.as_ref().map_or(text, |body| &body.api_key).trim();
+    let text = text.trim();
     // JSON of another shape is no key; it must not go to anybody as one.
-    let is_key = !value.is_empty() && !value.starts_with(['{', '[']);
-    is_key.then(|| ApiKey::new(value))
+    let value = if text.starts_with(['{', '[']) {
+        // By name only: a list would pass for the body, its first element for the key.
+        let body = text.starts_with('{').then(|| serde_json::from_str::<SecretBody<'_>>(text).ok()).flatten()?;
+        std::borrow::Cow::Owned(body.api_key.trim().to_owned())
+    } else {
+        std::borrow::Cow::Borrowed(text)
+    };
+    (!value.is_empty()).then(|| ApiKey::new(value.as_ref()))
 }
 
 #[async_trait]
