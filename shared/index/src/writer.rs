@@ -158,7 +158,7 @@ impl Change {
                 let segment = segment.filter(|segment| segment.seen_at >= *sequencer);
                 // An attempt at an older event that is still under way has seen what was removed: its write comes too late.
                 let sequencer = known.map_or(sequencer, |known| (&known.sequencer).max(sequencer)).clone();
-                return Some(ManifestEntry { sequencer, attributes, segment });
+                return Some(ManifestEntry { sequencer, segment, attributes });
             }
             (_, Ordering::Greater) => return None,
             (Self::Confirm, _) => segment.map(|segment| SegmentRef { seen_at: sequencer.clone(), ..segment }),
