@@ -14,6 +14,7 @@
 //!    a cut-off attempt that is so as soon as the last event is done, with one after the sweep.
 //! 5. **Nothing is lost in the queue**: once the stores are up, every event ends within the deliveries that it has.
 
+use crate::cases::violations;
 use domain::documents::index_object::{Bounds, Hint, ObjectEvent, tenant_of_key};
 use domain::documents::registry::{Document, DocumentRegistry as _, Status};
 use domain::ids::{DocumentId, RequestId, Sequencer, TenantId};
@@ -24,8 +25,6 @@ use indexer::Indexer;
 use jiff::{SignedDuration, Timestamp};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::strategy::ValueTree as _;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use testkit::{
@@ -114,24 +113,8 @@ pub struct Report {
 
 /// Runs so many schedules, the same ones in every run.
 pub fn run(cases: u32) -> Report {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::deterministic_rng(RngAlgorithm::ChaCha));
-    let strategy = schedules();
-    let mut report = Report::default();
-    for _ in 0..cases {
-        let mut tree = strategy.new_tree(&mut runner).expect("a schedule");
-        report.schedules += 1;
-        let Err(mut violation) = runtime.block_on(check(&tree.current(), &mut report)) else { continue };
-        let mut smallest = tree.current();
-        let mut unused = Report::default();
-        while tree.simplify() {
-            match runtime.block_on(check(&tree.current(), &mut unused)) {
-                Err(still) => (violation, smallest) = (still, tree.current()),
-                Ok(()) => while tree.complicate() && runtime.block_on(check(&tree.current(), &mut unused)).is_ok() {},
-            }
-        }
-        report.violations.push(format!("{violation}\n{smallest:#?}"));
-    }
+    let mut report = Report { schedules: cases, ..Report::default() };
+    report.violations = violations(cases, &schedules(), &mut report, check);
     report
 }
 

@@ -9,14 +9,13 @@
 //! 2. **In the end** each row is in it once, with numbers from 1 without gaps.
 //! 3. **In order**, where the stream keeps an order: rows stand in the order in which they were written.
 
+use crate::cases::violations;
 use audit_seal::{AuditSeal, handle};
 use domain::ids::TenantId;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::strategy::ValueTree as _;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use seal::{PublicKey, Start, TrailVerifier, event_of_line};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,24 +98,8 @@ pub struct Report {
 
 /// Runs so many schedules, the same ones in every run.
 pub fn run(cases: u32) -> Report {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::deterministic_rng(RngAlgorithm::ChaCha));
-    let strategy = schedules();
-    let mut report = Report::default();
-    for _ in 0..cases {
-        let mut tree = strategy.new_tree(&mut runner).expect("a schedule");
-        report.schedules += 1;
-        let Err(mut violation) = runtime.block_on(check(&tree.current(), &mut report)) else { continue };
-        let mut smallest = tree.current();
-        let mut unused = Report::default();
-        while tree.simplify() {
-            match runtime.block_on(check(&tree.current(), &mut unused)) {
-                Err(still) => (violation, smallest) = (still, tree.current()),
-                Ok(()) => while tree.complicate() && runtime.block_on(check(&tree.current(), &mut unused)).is_ok() {},
-            }
-        }
-        report.violations.push(format!("{violation}\n{smallest:#?}"));
-    }
+    let mut report = Report { schedules: cases, ..Report::default() };
+    report.violations = violations(cases, &schedules(), &mut report, check);
     report
 }
 
