@@ -10,7 +10,7 @@ pub fn violations<S: Strategy, C: Default>(
     cases: u32,
     strategy: &S,
     counts: &mut C,
-    check: impl AsyncFn(&S::Value, &mut C) -> Result<(), String>,
+    check: &impl AsyncFn(&S::Value, &mut C) -> Result<(), String>,
 ) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::deterministic_rng(RngAlgorithm::ChaCha));

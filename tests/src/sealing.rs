@@ -99,7 +99,7 @@ pub struct Report {
 /// Runs so many schedules, the same ones in every run.
 pub fn run(cases: u32) -> Report {
     let mut report = Report { schedules: cases, ..Report::default() };
-    report.violations = violations(cases, &schedules(), &mut report, check);
+    report.violations = violations(cases, &schedules(), &mut report, &check);
     report
 }
 
