@@ -12,7 +12,7 @@ use crate::supports::places;
 use async_trait::async_trait;
 use domain::audit::{AuditEvent, AuditValue, Entity, EventType, Intent, Outcome};
 use domain::breaker::{Breakers, Permission, Permit};
-use domain::chat::{ChatModel, Completion, DraftSentence, Prompt};
+use domain::chat::{ChatModel, Completion, DraftSentence, Gone, Prompt, Sentences};
 use domain::fault::PortError;
 use domain::keys::{Key, KeyRing};
 use domain::spending::{
@@ -20,7 +20,6 @@ use domain::spending::{
 };
 use domain::text::Analyzer;
 use jiff::Timestamp;
-use std::future::Future;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -91,11 +90,6 @@ pub struct Gateway {
     /// Tells the terms of sentences.
     pub analyzer: Analyzer,
 }
-
-/// Takes the sentences of an answer as they come.
-pub type Sentences<'a> = &'a mut (dyn FnMut(&DraftSentence) + Send);
-/// Ends when the person has hung up.
-pub type Gone<'a> = &'a mut (dyn Future<Output = ()> + Send + Unpin);
 
 /// Why a route brought no answer.
 enum Missed {
@@ -336,8 +330,8 @@ impl Gateway {
                 }
             }
         };
-        let Reading { drafts, unknown, .. } = reading;
-        *said = if call.asked.form == Form::Stream { drafts.len() } else { 0 };
+        let Reading { drafts, unknown, out, .. } = reading;
+        *said = if call.asked.form == Form::Stream { out } else { 0 };
         self.settle(call, reservation, &ended, started, unknown).await;
         self.conclude(call, intent, &ended).await;
         let usage = match &ended {
@@ -419,12 +413,6 @@ impl Gateway {
         }
     }
 
-    /// Answers sentence by sentence; each is handed on as soon as the model has written it. When `gone` ends, the call is
-    /// broken off and booked.
-    pub async fn stream(&self, prompt: &Prompt<'_>, sentences: Sentences<'_>, gone: Gone<'_>) -> Result<Completion, PortError> {
-        self.answer(prompt, Form::Stream, sentences, gone).await
-    }
-
     /// Which providers, in their order.
     pub fn providers(&self) -> Vec<Provider> {
         self.routes.iter().map(|route| route.usual.provider).collect()
@@ -438,7 +426,12 @@ impl ChatModel for Gateway {
     }
 
     async fn complete(&self, prompt: &Prompt<'_>) -> Result<Completion, PortError> {
-        self.answer(prompt, Form::Whole, &mut |_| {}, &mut std::future::pending()).await
+        self.answer(prompt, Form::Whole, &mut |_| false, &mut std::future::pending()).await
+    }
+
+    /// Each sentence is handed on as soon as the model has written it. When `gone` ends, the call is broken off and booked.
+    async fn stream(&self, prompt: &Prompt<'_>, sentences: Sentences<'_>, gone: Gone<'_>) -> Result<Completion, PortError> {
+        self.answer(prompt, Form::Stream, sentences, gone).await
     }
 }
 
@@ -521,6 +514,8 @@ struct Reading<'a> {
     prompt: &'a Prompt<'a>,
     sentences: Sentences<'a>,
     drafts: Vec<DraftSentence>,
+    /// How many of them went out to the person.
+    out: usize,
     /// Placeholders that were never issued.
     unknown: u32,
     is_unreadable: bool,
@@ -535,6 +530,7 @@ impl<'a> Reading<'a> {
             prompt: call.asked.prompt,
             sentences,
             drafts: Vec::new(),
+            out: 0,
             unknown: 0,
             is_unreadable: false,
         }
@@ -550,7 +546,7 @@ impl<'a> Reading<'a> {
         };
         for written in written {
             let draft = self.draft(&written);
-            (self.sentences)(&draft);
+            self.out += usize::from((self.sentences)(&draft));
             self.drafts.push(draft);
         }
     }
