@@ -162,5 +162,6 @@ fn gateway(urls: &[String; 2], audit: &MemoryAuditLog, ledger: &MemoryLedger) ->
         bounds,
         clock: day,
         analyzer: Analyzer::default(),
+        unanswered: || (),
     })
 }

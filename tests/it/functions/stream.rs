@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tests::hospital::{Plan, Sheet};
 use tests::llm_double::{Behaviour, Fault, Format, LlmDouble, Mind};
 use tests::runtime_api::RuntimeApi;
@@ -213,11 +212,16 @@ impl Running {
         Ok(Self { api, child, shown, double })
     }
 
-    /// The next line of what it shows: its books and its trail before an answer.
+    /// The next line of what it shows: its books and its trail before an answer. Its metrics are between them.
     fn shown(&mut self) -> Result<Value> {
-        let mut line = String::new();
-        self.shown.read_line(&mut line)?;
-        Ok(serde_json::from_str(&line)?)
+        loop {
+            let mut line = String::new();
+            self.shown.read_line(&mut line)?;
+            let shown: Value = serde_json::from_str(&line)?;
+            if shown.get("trail").is_some() {
+                return Ok(shown);
+            }
+        }
     }
 }
 
@@ -264,22 +268,20 @@ fn on_a_runtime_api_a_sentence_is_there_before_the_model_has_ended_and_a_hang_up
         assert_eq!(prelude["statusCode"], 200);
         assert_eq!(prelude["headers"]["content-type"], "text/event-stream; charset=utf-8");
         assert_eq!(running.double.hung_up(), before, "the model still has the floor");
-        let hung_up = Instant::now();
         answer.hang_up()?;
+        // Before the next event is taken everything is booked and told. That it was we who ended the call is in the books: left
+        // alone, it would have run into its time limit.
+        running.api.polled()?;
         while running.double.hung_up() == before {
             std::thread::yield_now();
         }
-        let took = hung_up.elapsed();
-        assert!(took < Duration::from_secs(1), "the call upstream lived on for {took:?}");
-        // Before the next event is taken everything is booked and told.
-        running.api.polled()?;
     }
     running.double.behave(Format::Gemini, Behaviour::well());
     running.api.invoke(&ask())?;
     let shown = running.shown()?;
     let outcomes: Vec<&str> =
         shown["attempts"].as_array().expect("rows").iter().filter_map(|row| row["outcome"].as_str()).collect();
-    assert_eq!(outcomes, ["cancelled", "down", "cancelled"]);
+    assert_eq!(outcomes, ["cancelled", "down", "cancelled"], "{shown}");
     assert!(shown["attempts"][0]["cost"].as_u64() > Some(0), "what may have been used is paid");
     let trail = shown["trail"].as_array().expect("events");
     let ends: Vec<&Value> = trail.iter().filter(|event| event[0] == "chat_answered").collect();

@@ -197,6 +197,7 @@ impl AnswerQuestion<'_> {
             (Err(_), Some(_)) => Completion::default(),
         };
         let Some(fallback) = self.fallback else { return Ok(written(self.model, &first, delivery)) };
+        delivery.begin_anew();
         let second = fallback.complete(prompt).await?;
         second.sentences.iter().for_each(|draft| _ = delivery.take(draft));
         // What the model used is used, whoever answers.

@@ -80,6 +80,11 @@ impl<'a> Delivery<'a> {
         true
     }
 
+    /// Somebody else writes: what waited of the one before goes with nobody.
+    pub fn begin_anew(&mut self) {
+        self.held.clear();
+    }
+
     fn release(&mut self, sentence: Sentence) {
         if let Some(listener) = self.listener {
             listener.hear(Step::Sentence(&sentence));

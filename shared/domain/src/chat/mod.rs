@@ -136,8 +136,7 @@ pub trait ChatModel: Send + Sync {
 
     /// Proposes an answer sentence by sentence, each as soon as it is written. When `gone` ends, so does the work; what was used
     /// is booked. A model that has everything at once says it at once.
-    async fn stream(&self, prompt: &Prompt<'_>, sentences: Sentences<'_>, gone: Gone<'_>) -> Result<Completion, PortError> {
-        let _ = gone;
+    async fn stream(&self, prompt: &Prompt<'_>, sentences: Sentences<'_>, _gone: Gone<'_>) -> Result<Completion, PortError> {
         let completion = self.complete(prompt).await?;
         for sentence in &completion.sentences {
             sentences(sentence);
