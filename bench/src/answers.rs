@@ -59,6 +59,7 @@ async fn measure() -> Result<()> {
         policy: SupportPolicy::Drop,
         audit: &audit,
         ids: &ids,
+        conversations: None,
     };
 
     let questions = fs::read_to_string(project().join("samples/questions.jsonl"))?;

@@ -93,6 +93,11 @@ impl Stack {
             ("DOCUMENTS_TABLE", "DocumentsTable"),
             ("DOCUMENTS_BUCKET", "DocumentsBucket"),
             ("INDEX_BUCKET", "IndexBucket"),
+            ("CONVERSATIONS_TABLE", "ConversationsTable"),
+            ("CONVERSATION_KEY", "ConversationKey"),
+            ("LIMITS_TABLE", "LimitsTable"),
+            ("LEDGER_TABLE", "LedgerTable"),
+            ("ALERTS_TOPIC", "AlertsTopic"),
         ] {
             environment.push((variable, self.output(output)?.to_owned()));
         }

@@ -102,6 +102,7 @@ async fn measure() -> Result<()> {
         policy: SupportPolicy::Drop,
         audit: &audit,
         ids: &ids,
+        conversations: None,
     };
     let tenant = TenantId::parse("main")?;
     index.prime(&tenant).await?;

@@ -129,6 +129,7 @@ Examples:
   clinchat ask How soon must antibiotics be given in sepsis?
   clinchat ask \"Who may visit?\" --documents doc_0123456789abcdefghjkmnpqrs
   clinchat ask \"What is given first?\" --tag sepsis,paediatrics --from 2024-01-01
+  clinchat ask --continue And on Sundays?
   clinchat ask \"Who may visit?\" --json | jq -r '.answer[].citations[].page'
 
 Exit code 0: answered; 3: the documents do not answer it.")]
@@ -324,6 +325,7 @@ pub struct Remove {
 
 /// `ask`.
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct Ask {
     /// The question; several words need no quotes
     #[arg(required = true, value_name = "QUESTION")]
@@ -343,6 +345,15 @@ pub struct Ask {
     /// Go on with a conversation: the id that --json showed
     #[arg(long, value_parser = ConversationId::parse, value_name = "ID")]
     pub conversation: Option<ConversationId>,
+    /// Go on with the last conversation
+    #[arg(long = "continue", short = 'c', conflicts_with = "conversation")]
+    pub continues: bool,
+    /// Print each sentence as it comes (as on a terminal)
+    #[arg(long)]
+    pub stream: bool,
+    /// Print the answer when it is whole (as anywhere else)
+    #[arg(long, conflicts_with = "stream")]
+    pub whole: bool,
     /// One JSON document on standard output
     #[arg(long)]
     pub json: bool,

@@ -2,15 +2,15 @@
 
 use crate::profile::Profile;
 use crate::session::{Bearer, Session, bearer};
-use crate::transport::{Transport, TransportError, decode, host};
+use crate::transport::{ANSWER_BYTES_MAX, Transport, TransportError, decode, host};
 use crate::wire::{Announced, Announcement, Answer, Cost, Description, Document, DocumentPage, Link, Question};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use domain::documents::attributes::Tag;
-use domain::ids::DocumentId;
+use domain::ids::{ConversationId, DocumentId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Write as _;
-use std::io::{Read, copy};
+use std::io::{BufRead as _, BufReader, Read, copy};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use ureq::http::{Method, Request, Response, StatusCode};
 use ureq::{Body, SendBody};
@@ -122,6 +122,37 @@ impl Client {
     /// Asks a question.
     pub fn ask(&self, question: &Question<'_>) -> Result<Answer> {
         self.send(&Method::POST, "/chat", Some(question))
+    }
+
+    /// Asks a question and hands each event of its answer on as it comes: its name and its JSON.
+    pub fn ask_in_pieces(&self, question: &Question<'_>, take: &mut dyn FnMut(&str, &str) -> Result<()>) -> Result<()> {
+        let url = format!("{}/chat/stream", self.profile.api_url.trim_end_matches('/'));
+        let response = self.call(&Method::POST, &url, Some(&serde_json::to_string(question)?))?;
+        if !response.status().is_success() {
+            let refused: serde_json::Value = decode(&host(&url), response)?;
+            bail!("The question was answered with {refused}.");
+        }
+        let body = response.into_body().into_with_config().limit(ANSWER_BYTES_MAX).reader();
+        let mut name = String::new();
+        for line in BufReader::new(body).lines() {
+            let line = line.context("The answer was cut off")?;
+            if let Some(event) = line.strip_prefix("event: ") {
+                event.clone_into(&mut name);
+            } else if let Some(json) = line.strip_prefix("data: ") {
+                take(&name, json)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The last conversation, if there was one.
+    pub fn last_conversation(&self) -> Option<ConversationId> {
+        self.session().last_conversation().and_then(|id| ConversationId::parse(&id).ok())
+    }
+
+    /// Remembers a conversation for the next question.
+    pub fn remember_conversation(&self, id: &str) -> Result<()> {
+        self.session().remember_conversation(id)
     }
 
     /// Sends the announced bytes along an upload link, with exactly the headers that it is bound to.

@@ -292,6 +292,56 @@ fn a_refusal_and_an_answer_end_differently_and_the_words_are_joined() {
 }
 
 #[test]
+fn a_streamed_answer_reads_like_a_whole_one_and_the_next_question_can_go_on_from_it() {
+    const CONVERSATION: &str = "01KE8T4S00ABCDEFGHJKMNPQRS";
+    let double = Double::start(|_, request| {
+        let citation = json!({
+            "document_id": ID, "version": "v1", "title": "Visitors", "section": [], "page": 2, "start": 0, "end": 9,
+            "quote": "until 20:00", "content_hash": "00",
+        });
+        let end = json!({ "refused": false, "conversation_id": CONVERSATION, "model": "m", "trace_id": "t" });
+        match request.path.as_str() {
+            "/" => tokens("id", None),
+            "/chat" => {
+                let mut whole = end.clone();
+                whole["answer"] = json!([{ "text": "Until 20:00.", "citations": [citation] }]);
+                whole["usage"] = json!({});
+                (200, whole.to_string())
+            }
+            _ if request.body.contains("cut") => (200, "event: status\ndata: {\"stage\":\"searching\"}\n\n".into()),
+            _ if request.body.contains("fails") => {
+                let problem = json!({ "type": "x", "title": "Unavailable", "status": 503, "detail": "", "trace_id": "t-1" });
+                (200, format!("event: error\ndata: {problem}\n\n"))
+            }
+            _ => {
+                let mut numbered = citation;
+                numbered["number"] = 1.into();
+                let said = json!({ "text": "Until 20:00.", "support": { "verdict": "quoted" }, "citations": [1] });
+                let events = [("status", json!({ "stage": "searching" })), ("citation", numbered), ("sentence", said)];
+                let events = events.into_iter().chain([("usage", json!({})), ("done", end)]);
+                (200, events.map(|(name, body)| [":\n\nevent: ", name, "\ndata: ", &body.to_string(), "\n\n"].concat()).collect())
+            }
+        }
+    });
+    let home = settings(&double);
+    let nothing = run(home.path(), "ask --continue and then").error();
+    assert_eq!(nothing, "There is no conversation to go on with: ask something first.");
+    let [streamed, whole] = ["ask --stream who visits", "ask who visits"].map(|line| run(home.path(), line));
+    assert!(streamed.out.starts_with("Until 20:00. [1]\n\nSources\n[1] Visitors, page 2\n"), "{}", streamed.out);
+    assert_eq!(streamed.out, whole.out);
+    let [streamed, whole] = ["ask --stream --json who", "ask --json who"].map(|line| run(home.path(), line).out);
+    let [mut streamed, whole] = [streamed, whole].map(|text| serde_json::from_str::<Value>(&text).unwrap());
+    assert_eq!(streamed["answer"][0]["support"].take(), json!({ "verdict": "quoted" }));
+    streamed["answer"][0].as_object_mut().unwrap().remove("support");
+    assert_eq!(streamed, whole);
+    run(home.path(), "ask --continue --stream and on sundays").result.unwrap();
+    let last = double.received().last().unwrap().body.clone();
+    assert_eq!(last, format!(r#"{{"question":"and on sundays","conversation_id":"{CONVERSATION}"}}"#));
+    assert_eq!(run(home.path(), "ask --stream it fails").error(), "Unavailable (trace id t-1)");
+    assert!(run(home.path(), "ask --stream cut it").error().starts_with("The answer was cut off"));
+}
+
+#[test]
 fn deleting_can_wait_until_nothing_is_left() {
     let looks = AtomicUsize::new(0);
     let double = Double::start(move |_, request| match request.method.as_str() {

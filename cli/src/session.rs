@@ -86,6 +86,17 @@ impl Session {
         &self.found
     }
 
+    /// The last conversation of this person at this stack, if there was one.
+    pub fn last_conversation(&self) -> Option<String> {
+        let kept = fs::read_to_string(self.file.with_extension("conversation")).ok()?;
+        Some(kept.trim().to_owned())
+    }
+
+    /// Remembers a conversation for `ask --continue`.
+    pub fn remember_conversation(&self, id: &str) -> Result<()> {
+        write_private(&self.file.with_extension("conversation"), id.as_bytes())
+    }
+
     /// A token that is good for now.
     pub fn id_token(&mut self, transport: &Transport) -> Result<String> {
         let soon = Timestamp::now().as_second() + RENEW_BEFORE_S;

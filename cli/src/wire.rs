@@ -171,9 +171,33 @@ pub struct Answer {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable_documents: Vec<String>,
     pub conversation_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub understood_as: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forgotten: bool,
     pub model: String,
     pub usage: serde_json::Value,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
     pub trace_id: String,
+}
+
+/// A step of an answer that comes in pieces.
+#[derive(Debug, Deserialize)]
+pub struct Stage {
+    #[serde(default)]
+    pub understood_as: Option<String>,
+    #[serde(default)]
+    pub notice: Option<Notice>,
+}
+
+/// A sentence of one, with the numbers of the citations that came before it.
+#[derive(Debug, Deserialize)]
+pub struct Said {
+    pub text: String,
+    #[serde(default)]
+    pub support: Option<Support>,
+    pub citations: Vec<usize>,
 }
 
 /// A sentence with its proof.
@@ -201,7 +225,7 @@ pub struct Notice {
 }
 
 /// A place in a document.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 pub struct Citation {
     pub document_id: String,
     pub version: String,

@@ -267,8 +267,9 @@ fn every_key_rotates() {
             continue;
         }
         if key["KeyUsage"] == "GENERATE_VERIFY_MAC" {
-            // KMS rotates no such key, and the pseudonyms that it makes must stay the same.
-            assert_eq!((id, &key["PendingWindowInDays"]), ("PseudonymKey", &json!(30)));
+            // KMS rotates no such key, and what it makes must stay the same.
+            assert!(["PseudonymKey", "ConversationKey"].contains(&id), "{id}");
+            assert_eq!(key["PendingWindowInDays"], 30, "{id}");
             continue;
         }
         assert_eq!((&key["EnableKeyRotation"], &key["PendingWindowInDays"]), (&json!(true), &json!(30)), "{id}");
@@ -351,6 +352,18 @@ fn the_pseudonyms_key_is_used_by_the_audit_api_alone_and_for_codes_alone() {
     for (function, _) in functions() {
         let expected: &[&str] = if function == "Audit" { &["kms:GenerateMac"] } else { &[] };
         assert_eq!(actions_on(function, "PseudonymKey"), set(expected), "{function}");
+    }
+}
+
+#[test]
+fn conversations_and_their_key_are_the_chat_functions_alone() {
+    for (function, _) in functions() {
+        let (key, table): (&[&str], &[&str]) = match function {
+            "Chat" => (&["kms:GenerateMac"], &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]),
+            _ => (&[], &[]),
+        };
+        assert_eq!(actions_on(function, "ConversationKey"), set(key), "{function}");
+        assert_eq!(actions_on(function, "ConversationsTable"), set(table), "{function}");
     }
 }
 
@@ -469,6 +482,10 @@ fn the_documents_role_reaches_manifests_only_and_the_indexer_role_cannot_change_
 fn i9_no_statement_allows_all_actions_or_all_resources_but_for_named_exceptions() {
     /// Where, and why.
     const EXCEPTIONS: &[(&str, &str)] = &[
+        (
+            "ConversationKey Account",
+            "the account's root hands the key out by IAM policies, as KMS asks; in a key policy `*` is this key",
+        ),
         ("DataKey Account", "the account's root hands the key out by IAM policies, as KMS asks; in a key policy `*` is this key"),
         ("DataKey Alarms", "in a key policy `*` is this key; actions and source account are named"),
         ("DataKey Events", "in a key policy `*` is this key; the queue's own policy names the rule"),
@@ -512,8 +529,9 @@ fn i9_no_statement_allows_all_actions_or_all_resources_but_for_named_exceptions(
 fn every_role_uses_the_key_through_its_own_services_only() {
     for (function, _) in functions() {
         for statement in allowed_to(function) {
-            // These two have tests of their own: they are used directly.
-            let is_data = !["PseudonymKey", "SealKey"].iter().any(|key| statement["Resource"] == attribute(key, "Arn"));
+            // These have tests of their own: they are used directly.
+            let is_data =
+                !["PseudonymKey", "SealKey", "ConversationKey"].iter().any(|key| statement["Resource"] == attribute(key, "Arn"));
             if is_data && many(&statement["Action"]).iter().any(|a| a.as_str().is_some_and(|a| a.starts_with("kms:"))) {
                 let services = many(&statement["Condition"]["StringEquals"]["kms:ViaService"]);
                 let are_named = services.iter().all(|service| service["Fn::Sub"].as_str().is_some_and(|s| !s.contains('*')));

@@ -16,16 +16,17 @@ use domain::retrieval::{EmbeddedChunk, Embedder as _, IndexEntry, IndexWriter as
 use domain::spending::{Caps, Catalogue, Grade, Ledger, LedgerRow, LedgerStore as _, Provider};
 use domain::text::Analyzer;
 use index::{SegmentIndex, SegmentWriter};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use llm::gateway::Bounds;
 use llm::{Address, Covered, Gate, Gateway, HttpClient, HttpProvider, ProviderClient, Route};
 use serde::{Deserialize, Serialize};
+use signing::KmsCipher;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use testkit::{
-    CountingIds, MemoryAdmissions, MemoryAlerts, MemoryAuditLog, MemoryBreakers, MemoryKeyRing, MemoryLedger, MemoryObjects,
-    WordEmbedder, document_of_paragraphs,
+    CountingIds, MemoryAdmissions, MemoryAlerts, MemoryAuditLog, MemoryBreakers, MemoryConversations, MemoryKeyRing,
+    MemoryLedger, MemoryObjects, WordEmbedder, document_of_paragraphs,
 };
 
 /// A document of a hospital.
@@ -63,6 +64,8 @@ pub struct Hospital {
     pub audit: MemoryAuditLog,
     /// The money.
     pub ledger: MemoryLedger,
+    /// The conversations.
+    pub conversations: MemoryConversations,
 }
 
 /// A day on which every default model has a price.
@@ -89,7 +92,7 @@ impl Hospital {
         for sheet in &plan.documents {
             writer.put(entry(sheet)?).await?;
         }
-        let (audit, ledger) = (MemoryAuditLog::default(), MemoryLedger::default());
+        let (audit, ledger, conversations) = (MemoryAuditLog::default(), MemoryLedger::default(), MemoryConversations::default());
         let extractive = Box::new(ExtractiveModel::default());
         let (model, fallback): (Box<dyn ChatModel>, Option<Box<dyn ChatModel>>) = match &plan.models {
             None => (extractive, None),
@@ -104,10 +107,13 @@ impl Hospital {
             policy: SupportPolicy::Drop,
             audit: Box::new(audit.clone()),
             ids: Box::new(CountingIds::default()),
+            conversations: Box::new(conversations.clone()),
+            cipher: Box::new(KmsCipher::with_secret(vec![7; 32])),
+            conversation_life: SignedDuration::from_hours(12),
             limits: Limits { questions: Rule::new(0, None), uploads: Rule::new(0, None) },
             admissions: Box::new(MemoryAdmissions::default()),
         };
-        Ok(Self { chat: Arc::new(chat), audit, ledger })
+        Ok(Self { chat: Arc::new(chat), audit, ledger, conversations })
     }
 
     /// The attempts that are booked.

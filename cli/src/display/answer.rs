@@ -2,27 +2,53 @@
 
 use super::Screen;
 use super::text::{one_line, wrap};
-use crate::wire::{Answer, Citation};
+use crate::wire::{Answer, Citation, Notice, Sentence};
 use anyhow::Result;
 
 /// A place that sentences point at: one number for each page and section of a document's version.
-struct Source<'a> {
-    first: &'a Citation,
+struct Source {
+    first: Citation,
     quotes: Vec<String>,
 }
 
 /// Prints it.
 pub fn print(answer: &Answer, screen: &mut Screen) -> Result<()> {
-    let mut sources: Vec<Source<'_>> = Vec::new();
-    let columns = screen.columns;
+    let mut printer = Printer::default();
+    Printer::beginning(answer.understood_as.as_deref(), screen);
     if let Some(notice) = &answer.notice {
-        for line in wrap(&one_line(&notice.message), columns, "", "") {
-            screen.line(screen.paint.strong(&line))?;
-        }
-        screen.line("")?;
+        Printer::notice(notice, screen)?;
     }
     for sentence in &answer.answer {
-        let mut marks: Vec<usize> = sentence.citations.iter().map(|citation| number(&mut sources, citation)).collect();
+        printer.sentence(sentence, screen)?;
+    }
+    printer.end(answer, screen)
+}
+
+/// Prints an answer piece by piece.
+#[derive(Default)]
+pub struct Printer {
+    sources: Vec<Source>,
+}
+
+impl Printer {
+    /// How the question was understood, if it leaned on an earlier one.
+    pub fn beginning(understood_as: Option<&str>, screen: &mut Screen) {
+        if let Some(question) = understood_as {
+            screen.note(screen.paint.faint(&format!("({})", one_line(question))));
+        }
+    }
+
+    /// What the question asks for that documents cannot give.
+    pub fn notice(notice: &Notice, screen: &mut Screen) -> Result<()> {
+        for line in wrap(&one_line(&notice.message), screen.columns, "", "") {
+            screen.line(screen.paint.strong(&line))?;
+        }
+        screen.line("")
+    }
+
+    /// A sentence with the numbers of its sources.
+    pub fn sentence(&mut self, sentence: &Sentence, screen: &mut Screen) -> Result<()> {
+        let mut marks: Vec<usize> = sentence.citations.iter().map(|citation| number(&mut self.sources, citation)).collect();
         marks.sort_unstable();
         marks.dedup();
         let marks = marks.into_iter().map(|mark| screen.paint.mark(&format!("[{mark}]"))).collect::<String>();
@@ -31,41 +57,52 @@ pub fn print(answer: &Answer, screen: &mut Screen) -> Result<()> {
                 let reason = support.reason.as_deref().map_or_else(String::new, |reason| format!(": {}", one_line(reason)));
                 format!(" {}", screen.paint.bad(&format!("(not supported by its sources{reason})")))
             });
-        for line in wrap(&format!("{} {marks}{doubt}", one_line(&sentence.text)), columns, "", "") {
+        for line in wrap(&format!("{} {marks}{doubt}", one_line(&sentence.text)), screen.columns, "", "") {
             screen.line(line)?;
         }
+        screen.flush()
     }
-    if let Some(refusal) = &answer.refusal {
-        for line in wrap(&one_line(&refusal.message), columns, "", "") {
-            screen.line(line)?;
+
+    /// The refusal, if it is one, and the sources.
+    pub fn end(mut self, answer: &Answer, screen: &mut Screen) -> Result<()> {
+        if let Some(refusal) = &answer.refusal {
+            for line in wrap(&one_line(&refusal.message), screen.columns, "", "") {
+                screen.line(line)?;
+            }
+            for citation in &refusal.nearest {
+                number(&mut self.sources, citation);
+            }
         }
-        for citation in &refusal.nearest {
-            number(&mut sources, citation);
+        if !self.sources.is_empty() {
+            let head = if answer.refused { "Nearest passages" } else { "Sources" };
+            screen.line("")?;
+            screen.line(screen.paint.strong(head))?;
         }
+        for (at, source) in self.sources.iter().enumerate() {
+            print_source(at + 1, source, screen)?;
+        }
+        for id in &answer.unreadable_documents {
+            screen.note(format!("{} could not be read while searching: the answer is from the others.", one_line(id)));
+        }
+        if answer.truncated {
+            screen.note("The model stopped before its end: something may be missing.");
+        }
+        if answer.forgotten {
+            screen.note("The conversation could not be kept: --continue will not know of this question.");
+        }
+        Ok(())
     }
-    if !sources.is_empty() {
-        let head = if answer.refused { "Nearest passages" } else { "Sources" };
-        screen.line("")?;
-        screen.line(screen.paint.strong(head))?;
-    }
-    for (at, source) in sources.iter().enumerate() {
-        print_source(at + 1, source, screen)?;
-    }
-    for id in &answer.unreadable_documents {
-        screen.note(format!("{} could not be read while searching: the answer is from the others.", one_line(id)));
-    }
-    Ok(())
 }
 
 /// The number of the place that a citation points at.
-fn number<'a>(sources: &mut Vec<Source<'a>>, citation: &'a Citation) -> usize {
-    let same = |source: &Source<'_>| {
-        let first = source.first;
+fn number(sources: &mut Vec<Source>, citation: &Citation) -> usize {
+    let same = |source: &Source| {
+        let first = &source.first;
         (&first.document_id, &first.version, first.page, &first.section)
             == (&citation.document_id, &citation.version, citation.page, &citation.section)
     };
     let at = sources.iter().position(same).unwrap_or_else(|| {
-        sources.push(Source { first: citation, quotes: Vec::new() });
+        sources.push(Source { first: citation.clone(), quotes: Vec::new() });
         sources.len() - 1
     });
     let quote = one_line(&citation.quote);
@@ -75,8 +112,8 @@ fn number<'a>(sources: &mut Vec<Source<'a>>, citation: &'a Citation) -> usize {
     at + 1
 }
 
-fn print_source(number: usize, source: &Source<'_>, screen: &mut Screen) -> Result<()> {
-    let first = source.first;
+fn print_source(number: usize, source: &Source, screen: &mut Screen) -> Result<()> {
+    let first = &source.first;
     let title = one_line(&first.title);
     // The topmost heading of many documents is their title.
     let headings = first.section.iter().map(|heading| one_line(heading));

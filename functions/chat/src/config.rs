@@ -26,6 +26,13 @@ pub struct Config {
     pub model_path: PathBuf,
     /// `SUPPORT_POLICY`, what happens to sentences that their citations do not support: `drop` (default) or `mark`.
     pub support_policy: SupportPolicy,
+    /// `CONVERSATIONS_TABLE`
+    pub conversations_table: String,
+    /// `CONVERSATION_KEY`: the KMS key that the tenants' keys are made with.
+    pub conversation_key: String,
+    /// `CONVERSATION_HOURS`, how long a conversation is kept after its last question: 12 by default, as long as somebody stays
+    /// signed in.
+    pub conversation_hours: u32,
     /// `LIMITS_TABLE`
     pub limits_table: String,
     /// `QUESTIONS_PER_HOUR`, 50 by default, and `QUESTIONS_PER_MINUTE`, 10 by default.
@@ -62,6 +69,9 @@ impl Config {
             default_tenant: env.optional("DEFAULT_TENANT", TenantId::parse),
             model_path: env.or("MODEL_PATH", runtime::env::beside_binary(embed::MODEL_FILE)),
             support_policy: env.optional("SUPPORT_POLICY", SupportPolicy::parse).unwrap_or_default(),
+            conversations_table: env.required("CONVERSATIONS_TABLE"),
+            conversation_key: env.required("CONVERSATION_KEY"),
+            conversation_hours: env.or("CONVERSATION_HOURS", 12),
             limits_table: env.required("LIMITS_TABLE"),
             questions: Rule::new(env.or("QUESTIONS_PER_HOUR", 50), Some(env.or("QUESTIONS_PER_MINUTE", 10))),
             ledger_table: env.required("LEDGER_TABLE"),

@@ -1,6 +1,8 @@
-//! Question to cited answer, over HTTP. `POST /v1/chat` answers whole, `POST /v1/chat/stream` sentence by sentence.
+//! Question to cited answer, over HTTP. `POST /v1/chat` answers whole, `POST /v1/chat/stream` sentence by sentence,
+//! `GET` and `DELETE /v1/conversations/{id}` show and erase what is kept of a conversation.
 
 mod config;
+mod conversations;
 pub mod models;
 pub mod money;
 mod request;
@@ -11,27 +13,33 @@ pub use config::Config;
 
 use api::{Kind, Problem, Reply};
 use domain::audit::AuditLog;
+use domain::chat::conversation::{ConversationRows, TenantCipher};
 use domain::chat::extractive::ExtractiveModel;
 use domain::chat::support::SupportChecker;
-use domain::chat::{Answer, AnswerQuestion, AnswerQuestionError, ChatModel, Question, SupportPolicy};
-use domain::context::{Act, Context};
+use domain::chat::{Answer, AnswerQuestion, AnswerQuestionError, ChatModel, Opened, Question, SupportPolicy};
+use domain::context::Context;
 use domain::ids::{DocumentId, IdSource, TenantId};
 use domain::limits::{AdmissionLog, AdmitRequest, Limit, Limits};
 use domain::retrieval::{ChunkIndex, Embedder};
 use embed::{LoadModelError, MiniLm};
 use index::{ManifestCatalogue, SegmentIndex};
+use jiff::SignedDuration;
 use lambda_http::{Body, Request, Response};
 use models::ConnectModelsError;
 use objects::Bucket;
 use runtime::ids::SystemIds;
 use runtime::telemetry::{self, Invocation, Unit};
+use signing::{KmsCipher, KmsKey};
 use std::sync::Arc;
 use std::time::Duration;
-use store::{AuditTable, EngineRows, LimitsTable};
+use store::{AuditTable, ConversationsTable, EngineRows, LimitsTable};
 use vectors::{TieredIndex, VectorBucket, VectorIndex};
 
 /// The most that priming may take of the ten seconds that the platform gives to start.
 const PRIME: Duration = Duration::from_secs(3);
+
+/// What a conversation that is not there, or not the caller's, is answered with.
+const NO_CONVERSATION: &str = "There is no such conversation. Begin a new one by leaving conversation_id out.";
 
 /// What the function holds between invocations.
 pub struct Chat {
@@ -51,6 +59,12 @@ pub struct Chat {
     pub audit: Box<dyn AuditLog>,
     /// New ids.
     pub ids: Box<dyn IdSource>,
+    /// The conversations.
+    pub conversations: Box<dyn ConversationRows>,
+    /// Seals them.
+    pub cipher: Box<dyn TenantCipher>,
+    /// How long one is kept after its last question.
+    pub conversation_life: SignedDuration,
     /// How often one person may ask.
     pub limits: Limits,
     /// Who asked how often.
@@ -87,16 +101,20 @@ impl Chat {
             policy: config.support_policy,
             audit: Box::new(AuditTable::new(sdk, config.audit_table.clone())),
             ids: Box::new(SystemIds),
+            conversations: Box::new(ConversationsTable::new(sdk, config.conversations_table.clone())),
+            cipher: Box::new(KmsCipher::new(KmsKey::new(sdk, config.conversation_key.clone()))),
+            conversation_life: SignedDuration::from_hours(config.conversation_hours.into()),
             limits: Limits { questions: config.questions.clone(), ..Limits::default() },
             admissions: Box::new(LimitsTable::new(sdk, config.limits_table.clone())),
         })
     }
 
-    /// Opens the connection and loads the index that the first question will probably need. Starting runs at full speed
+    /// Opens the connections, loads the index and asks for the key that the first question will probably need. Starting runs at full speed
     /// whatever the memory size, so this is the cheapest place. A failure here costs nothing: the question tries again.
     pub async fn prime(&self, tenant: Option<&TenantId>) {
         if let Some(tenant) = tenant {
-            let _ = tokio::time::timeout(PRIME, self.index.prime(tenant)).await;
+            let both = async { tokio::join!(self.index.prime(tenant), self.cipher.code(tenant, "prime")) };
+            let _ = tokio::time::timeout(PRIME, both).await;
         }
     }
 }
@@ -122,6 +140,9 @@ pub async fn reply(app: &Arc<Chat>, request: Request) -> Reply {
 
 /// Answers one request at once. Every outcome is a response.
 pub async fn handle(app: &Chat, request: &Request) -> Response<Body> {
+    if api::route(request).1 == conversations::ROUTE {
+        return conversations::handle(app, request).await;
+    }
     let id = api::request_id(request);
     let mut invocation = Invocation::begin("chat", id.as_str());
     let (outcome, response) = match ask(app, request).await {
@@ -145,31 +166,34 @@ fn measure(invocation: &mut Invocation, answer: &Answer, request_id: &str) -> &'
         tracing::error!(request_id, documents = documents.join(" "), "cannot be read and was left out");
         telemetry::alert("chat", "UnreadableDocuments", documents.len() as f64);
     }
+    if answer.is_forgotten {
+        tracing::error!(request_id, "a conversation could not be kept");
+        invocation.metric("ForgottenTurns", Unit::Count, 1.0);
+    }
     answer.refusal.map_or("answered", domain::chat::Refusal::as_str)
 }
 
 async fn ask(app: &Chat, request: &Request) -> Result<Answer, Problem> {
-    let (context, question) = admit(app, request, "/chat").await?;
-    use_case(app).run(&context, &question).await.map_err(|error| problem(&context, &error))
+    let (context, question, opened) = admit(app, request, "/chat").await?;
+    use_case(app).answer(&context, &question, opened).await.map_err(|error| problem(&context, &error))
 }
 
-/// Reads a question and admits whoever asks it.
-async fn admit(app: &Chat, request: &Request, route: &'static str) -> Result<(Context, Question), Problem> {
+/// Reads a question, opens its conversation and admits whoever asks it. What is refused here has cost nothing.
+async fn admit(app: &Chat, request: &Request, route: &'static str) -> Result<(Context, Question, Opened), Problem> {
     let context = api::context(request, runtime::ids::now())?;
     let (method, template) = api::route(request);
     if (method, template.as_str()) != ("POST", route) {
         return Err(Problem::new(Kind::NoSuchRoute, "This function answers POST /v1/chat and POST /v1/chat/stream."));
     }
     let question = request::question(request, app.ids.as_ref(), context.now)?;
-    // Who may not ask at all uses up nothing.
-    context.allow(Act::Ask).map_err(|error| problem(&context, &error.into()))?;
+    let opened = use_case(app).open(&context, &question).await.map_err(|error| problem(&context, &error))?;
     let admit =
         AdmitRequest { limits: &app.limits, log: app.admissions.as_ref(), audit: app.audit.as_ref(), ids: app.ids.as_ref() };
     admit.run(&context, Limit::Questions).await.map_err(|error| {
         tracing::warn!(request_id = context.request_id.as_str(), %error, "not admitted");
         Problem::from_fault(error.fault(), Kind::BadQuestion, "")
     })?;
-    Ok((context, question))
+    Ok((context, question, opened))
 }
 
 fn use_case(app: &Chat) -> AnswerQuestion<'_> {
@@ -182,6 +206,7 @@ fn use_case(app: &Chat) -> AnswerQuestion<'_> {
         policy: app.policy,
         audit: app.audit.as_ref(),
         ids: app.ids.as_ref(),
+        conversations: Some(conversations::all(app)),
     }
 }
 
@@ -189,6 +214,7 @@ fn problem(context: &Context, error: &AnswerQuestionError) -> Problem {
     tracing::warn!(request_id = context.request_id.as_str(), %error, detail = ?error, "not answered");
     let detail = match error {
         AnswerQuestionError::NotAllowed(not_allowed) => not_allowed.to_string(),
+        AnswerQuestionError::NoConversation => NO_CONVERSATION.to_owned(),
         AnswerQuestionError::Port(_) | AnswerQuestionError::Gone => String::new(),
     };
     Problem::from_fault(error.fault(), Kind::BadQuestion, detail)

@@ -49,16 +49,24 @@ impl FiltersBody {
 /// Reads the question of a request.
 pub fn question(request: &Request, ids: &dyn IdSource, now: Timestamp) -> Result<Question, Problem> {
     let body: QuestionBody = api::decode(request, SHAPE)?;
-    let conversation = match &body.conversation_id {
-        None => ConversationId::new(ids.next(now)),
-        Some(id) => ConversationId::parse(id).map_err(|error| Problem::new(Kind::BadParameter, error.to_string()))?,
-    };
+    let named = body.conversation_id.as_deref().map(ConversationId::parse).transpose();
+    let named = named.map_err(|error| Problem::new(Kind::BadParameter, error.to_string()))?;
+    let continues = named.is_some();
+    let conversation = named.unwrap_or_else(|| ConversationId::new(ids.next(now)));
     if body.filters.documents.len() > FILTER_DOCUMENTS_MAX {
         return Err(Problem::new(Kind::BadParameter, format!("A filter may name {FILTER_DOCUMENTS_MAX} documents.")));
     }
     let documents = body.filters.documents.iter().map(|id| DocumentId::parse(id));
     let documents = documents.collect::<Result<_, _>>().map_err(|error| Problem::new(Kind::BadParameter, error.to_string()))?;
     let filter = body.filters.read().map_err(|error| Problem::new(Kind::BadParameter, error.to_string()))?;
-    Question::new(&body.question, conversation, Filter { documents, ..filter })
-        .map_err(|error| Problem::new(Kind::BadQuestion, error.to_string()))
+    let question = Question::new(&body.question, conversation, Filter { documents, ..filter })
+        .map_err(|error| Problem::new(Kind::BadQuestion, error.to_string()))?;
+    let question = question.asked_by(api::people(request));
+    Ok(if continues { question.continuing() } else { question })
+}
+
+/// The conversation of the path. One that cannot be any is as absent as one that is not there.
+pub fn conversation(request: &Request) -> Result<ConversationId, Problem> {
+    let id = api::path_parameter(request, "id").unwrap_or_default();
+    ConversationId::parse(&id).map_err(|_| Problem::new(Kind::NotFound, crate::NO_CONVERSATION))
 }

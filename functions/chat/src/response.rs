@@ -27,6 +27,12 @@ pub struct EndBody<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unreadable_documents: Vec<&'a str>,
     conversation_id: &'a str,
+    /// The question as it was understood, if it leaned on an earlier one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    understood_as: Option<&'a str>,
+    /// The conversation could not be kept: the next question cannot go on from this one.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    forgotten: bool,
     model: &'a str,
     /// The model stopped before its end: what is there is proven, and something may be missing.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -145,6 +151,8 @@ impl<'a> EndBody<'a> {
             notice: answer.notice.map(NoticeBody::from),
             unreadable_documents: answer.unreadable.iter().map(domain::ids::DocumentId::as_str).collect(),
             conversation_id: answer.conversation.as_str(),
+            understood_as: answer.understood.as_deref(),
+            forgotten: answer.is_forgotten,
             model: &answer.model,
             truncated: answer.is_truncated,
             trace_id,

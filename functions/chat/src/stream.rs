@@ -5,7 +5,7 @@ use crate::response::{CitationBody, EndBody, NoticeBody, SupportBody, UsageBody}
 use crate::{Chat, admit, measure, problem, use_case};
 use api::{Line, Problem, Streamed};
 use async_trait::async_trait;
-use domain::chat::{AnswerQuestionError, Citation, Listener, Question, Sentence, Step};
+use domain::chat::{AnswerQuestionError, Citation, Listener, Opened, Question, Sentence, Step};
 use domain::context::Context;
 use lambda_http::http::{HeaderValue, header};
 use lambda_http::{Request, Response};
@@ -26,7 +26,7 @@ const SIGN_OF_LIFE: Duration = Duration::from_millis(400);
 pub async fn open(app: &Arc<Chat>, request: &Request) -> Streamed {
     let id = api::request_id(request);
     let mut invocation = Invocation::begin("chat", id.as_str());
-    let (context, question) = match admit(app, request, ROUTE).await {
+    let (context, question, opened) = match admit(app, request, ROUTE).await {
         Ok(admitted) => admitted,
         Err(problem) => {
             invocation.end(problem.code());
@@ -35,10 +35,11 @@ pub async fn open(app: &Arc<Chat>, request: &Request) -> Streamed {
     };
     let (sender, pieces) = unbounded_channel();
     let line = Line::default();
-    let events = Events { sender, line: line.clone(), cited: Mutex::default() };
+    let asked = question.text().to_owned();
+    let events = Events { sender, line: line.clone(), question: asked, cited: Mutex::default() };
     let app = app.clone();
     let work = tokio::spawn(async move {
-        let outcome = answer(&app, &context, &question, &events, &mut invocation).await;
+        let outcome = answer(&app, (&context, &question, opened), &events, &mut invocation).await;
         invocation.end(outcome);
     });
     Streamed { head: head(), pieces, line, work }
@@ -58,13 +59,12 @@ fn head() -> Response<()> {
 /// Answers, and shows that somebody is at work meanwhile. Answers how it ended.
 async fn answer(
     app: &Chat,
-    context: &Context,
-    question: &Question,
+    (context, question, opened): (&Context, &Question, Opened),
     events: &Events,
     invocation: &mut Invocation,
 ) -> &'static str {
     let use_case = use_case(app);
-    let mut work = std::pin::pin!(use_case.stream(context, question, events));
+    let mut work = std::pin::pin!(use_case.stream(context, question, opened, events));
     let mut tick = interval_at(Instant::now() + SIGN_OF_LIFE, SIGN_OF_LIFE);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let answered = loop {
@@ -94,6 +94,8 @@ async fn answer(
 struct Events {
     sender: UnboundedSender<String>,
     line: Line,
+    /// As it was typed.
+    question: String,
     /// What was cited so far; a citation goes out once, ahead of the first sentence that names its number.
     cited: Mutex<Vec<Citation>>,
 }
@@ -130,10 +132,13 @@ impl Events {
 impl Listener for Events {
     fn hear(&self, step: Step<'_>) {
         match step {
-            Step::Searching(_) => self.send("status", &StatusBody { stage: "searching", passages: None, notice: None }),
+            Step::Searching(question) => {
+                let understood_as = Some(question).filter(|question| *question != self.question);
+                self.send("status", &StatusBody { stage: "searching", understood_as, passages: None, notice: None });
+            }
             Step::Answering { passages, notice } => {
                 let notice = notice.map(NoticeBody::from);
-                self.send("status", &StatusBody { stage: "answering", passages: Some(passages), notice });
+                self.send("status", &StatusBody { stage: "answering", understood_as: None, passages: Some(passages), notice });
             }
             Step::Sentence(sentence) => self.sentence(sentence),
         }
@@ -149,8 +154,10 @@ impl Listener for Events {
 }
 
 #[derive(Serialize)]
-struct StatusBody {
+struct StatusBody<'a> {
     stage: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    understood_as: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     passages: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,6 +2,7 @@
 //! that says too little is refused, not defaulted.
 
 use crate::problem::{Kind, Problem};
+use domain::chat::conversation::PersonName;
 use domain::context::{Actor, Context, Department, Role};
 use domain::documents::attributes::Group;
 use domain::ids::{RequestId, SubjectId, TenantId};
@@ -34,6 +35,23 @@ pub fn context(request: &Request, now: Timestamp) -> Result<Context, Problem> {
     let (roles, groups) = memberships(claim("cognito:groups"));
     let department = department(claim("cognito:groups"));
     Ok(Context { actor: Actor { subject, roles, groups, department }, tenant, request_id: request_id(request), now })
+}
+
+/// The names of whoever asks, as the verified claims give them; of an address what stands before the `@`, if it looks like a name.
+pub fn people(request: &Request) -> Vec<PersonName> {
+    let Some(RequestContext::ApiGatewayV1(gateway)) = request.request_context_ref() else { return Vec::new() };
+    let claims = gateway.authorizer.fields.get("claims");
+    let claim = |name: &str| claims.and_then(|c| c.get(name)).and_then(Value::as_str).unwrap_or("");
+    let mut names: Vec<&str> = ["name", "given_name", "middle_name", "family_name", "nickname"].map(claim).to_vec();
+    // `ottoline.brackwater@...` is a name; `demo@...` and `ward3@...` are none.
+    let own = claim("email").split_once('@').map_or("", |(own, _)| own);
+    let parts: Vec<&str> = own.split(['.', '_', '-']).collect();
+    let is_name = parts.len() > 1 && parts.iter().all(|part| part.len() > 1 && part.chars().all(char::is_alphabetic));
+    let spelled = parts.join(" ");
+    if is_name {
+        names.push(&spelled);
+    }
+    names.into_iter().filter(|name| !name.trim().is_empty()).map(PersonName::new).collect()
 }
 
 /// The pool's groups are roles (`clinician`) and access groups (`access:oncology`); others are a directory's own and say nothing

@@ -5,8 +5,8 @@ mod problem;
 mod request;
 mod serve;
 
-pub use caller::{context, request_id};
-pub use problem::{Kind, Problem, json, text};
+pub use caller::{context, people, request_id};
+pub use problem::{Kind, Problem, empty, json, text};
 pub use request::{decode, object, path_parameter, query_parameter, route};
 pub use serve::{Line, Reply, Streamed, serve};
 

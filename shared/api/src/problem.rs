@@ -138,6 +138,14 @@ pub fn json(status: u16, body: &impl Serialize) -> Response<Body> {
     with_body(StatusCode::from_u16(status).unwrap_or(StatusCode::OK), "application/json", body)
 }
 
+/// It is done, and there is nothing to say.
+pub fn empty() -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    response
+}
+
 /// A file of another media type.
 pub fn text(media_type: &'static str, body: String) -> Response<Body> {
     with_text(StatusCode::OK, media_type, body)

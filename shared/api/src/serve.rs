@@ -101,7 +101,8 @@ where
     let open = Open::default();
     let opened = open.clone();
     let service = service_fn(|event: LambdaEvent<LambdaRequest>| {
-        let reply = handle(event.payload.into());
+        // An answer's work is some twenty kilobytes of state: not on everybody's stack.
+        let reply = Box::pin(handle(event.payload.into()));
         let opened = opened.clone();
         async move { Ok::<_, Error>(respond(reply.await, &opened)) }
     });

@@ -9,6 +9,7 @@
 //! 5. `decide`: what overlaps is settled, and spans in the original come out;
 //! 6. `surrogate`: placeholders, their map, and the way back; `safe_text`: the type that may leave the account.
 
+mod chart;
 mod decide;
 mod label;
 mod lexicon;
@@ -22,6 +23,7 @@ pub mod surrogate;
 mod tables;
 pub mod tokens;
 
+pub use chart::chart_names;
 pub use decide::{OperatingPoint, Span};
 pub use label::Label;
 pub use lexicon::{Entry, Lexicon, fold};

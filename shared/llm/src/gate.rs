@@ -5,8 +5,9 @@
 use crate::prompt::{self, SafePassage};
 use crate::provider::Message;
 use deid::surrogate::{Conversation, Policy};
-use deid::{Agreement, Deidentifier, OperatingPoint, SafeText};
-use domain::chat::Prompt;
+use deid::{Agreement, Deidentifier, OperatingPoint, SafeText, chart_names};
+use domain::chat::conversation::PseudonymMap;
+use domain::chat::{Prompt, Task};
 use domain::phi::IdentifierKind;
 use domain::spending::Model;
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,16 +88,23 @@ impl Gate {
     pub fn pass(&self, prompt: &Prompt<'_>, model: &Model) -> Result<Outgoing, RefuseQuestionError> {
         let treatment = self.treatment(model);
         let texts: Vec<String> = prompt.passages.iter().map(|passage| passage.chunk.searchable_text(&passage.title)).collect();
-        // The tag makes placeholders of two tenants and two conversations differ, so that none can be taken for another's.
-        let salt = format!("{}/{}", prompt.context.tenant, prompt.conversation);
-        let mut conversation = Conversation::new(salt.as_bytes());
+        let mut conversation = begin(prompt);
+        for text in &texts {
+            for name in chart_names(text) {
+                conversation.seed(name);
+            }
+        }
         let mut sorted = self.sort(prompt, &texts, &treatment, &mut conversation)?;
         if !conversation.is_empty() {
             // What the last passage taught is looked for in the first as well.
             sorted = self.sort(prompt, &texts, &treatment, &mut conversation)?;
         }
-        let Sorted { question, passages, redactions, withheld } = sorted;
-        Ok(Outgoing { input: prompt::input(&question, &passages), conversation, redactions, withheld })
+        let Sorted { question, earlier, passages, redactions, withheld } = sorted;
+        let input = match prompt.task {
+            Task::Answer => prompt::input(&question, &passages),
+            Task::StandAlone(_) => prompt::follow_up(&question, &earlier),
+        };
+        Ok(Outgoing { input, conversation, redactions, withheld })
     }
 
     fn sort(
@@ -108,18 +116,25 @@ impl Gate {
     ) -> Result<Sorted, RefuseQuestionError> {
         let (question, mut redactions) =
             self.make_safe(prompt.question, treatment, conversation).map_err(|kinds| RefuseQuestionError { kinds })?;
+        let mut earlier = Vec::new();
+        if let Task::StandAlone(questions) = prompt.task {
+            for text in questions {
+                let (text, counts) =
+                    self.make_safe(text, treatment, conversation).map_err(|kinds| RefuseQuestionError { kinds })?;
+                add(&mut redactions, counts);
+                earlier.push(text);
+            }
+        }
         let (mut passages, mut withheld) = (Vec::with_capacity(texts.len()), 0);
         for (at, text) in texts.iter().enumerate() {
             let Ok((text, counts)) = self.make_safe(text, treatment, conversation) else {
                 withheld += 1;
                 continue;
             };
-            for (kind, count) in counts {
-                *redactions.entry(kind).or_insert(0) += count;
-            }
+            add(&mut redactions, counts);
             passages.push(SafePassage { number: at + 1, text, is_hidden: prompt.passages[at].chunk.is_hidden() });
         }
-        Ok(Sorted { question, passages, redactions, withheld })
+        Ok(Sorted { question, earlier, passages, redactions, withheld })
     }
 
     fn make_safe(
@@ -146,6 +161,36 @@ impl Gate {
     }
 }
 
+fn add(redactions: &mut BTreeMap<IdentifierKind, u32>, counts: BTreeMap<IdentifierKind, u32>) {
+    for (kind, count) in counts {
+        *redactions.entry(kind).or_insert(0) += count;
+    }
+}
+
+/// The conversation's placeholders so far, or none yet. The tag makes those of two tenants and two conversations differ, so that
+/// none can be taken for another's.
+fn begin(prompt: &Prompt<'_>) -> Conversation {
+    let background = prompt.background;
+    let kept = background.pseudonyms.as_ref().and_then(|map| serde_json::from_str(map.expose()).ok());
+    let mut conversation = kept.unwrap_or_else(|| match &background.salt[..] {
+        // Nobody keeps this conversation: a tag that is good for one question.
+        [] => Conversation::new(format!("{}/{}", prompt.context.tenant, prompt.conversation).as_bytes()),
+        salt => Conversation::new(salt),
+    });
+    for person in &background.people {
+        conversation.seed(person.expose());
+    }
+    conversation
+}
+
+impl Outgoing {
+    /// The placeholders, to be kept with the conversation; nothing if there are none.
+    pub fn pseudonyms(&self) -> Option<PseudonymMap> {
+        // Texts and numbers: there is nothing that JSON could not hold.
+        (!self.conversation.is_empty()).then(|| PseudonymMap::new(serde_json::to_string(&self.conversation).unwrap_or_default()))
+    }
+}
+
 /// In which form text leaves.
 enum Treatment {
     Pseudonyms(OperatingPoint),
@@ -155,6 +200,7 @@ enum Treatment {
 /// What may leave, before it is put together.
 struct Sorted {
     question: SafeText,
+    earlier: Vec<SafeText>,
     passages: Vec<SafePassage>,
     redactions: BTreeMap<IdentifierKind, u32>,
     withheld: usize,

@@ -296,7 +296,7 @@ impl Gateway {
         for model in [Some(&route.usual), route.cheaper.as_ref()].into_iter().flatten() {
             let request = ModelRequest {
                 model: &model.id,
-                instructions: prompt::instructions(),
+                instructions: prompt::instructions(asked.prompt.task),
                 input: &asked.outgoing.input,
                 output_tokens_max: self.bounds.output_tokens_max.min(model.output_tokens_max),
                 thinking: model.least_thinking(),
@@ -389,6 +389,7 @@ impl Gateway {
             model: Some(call.model.id.clone()),
             is_truncated,
             withheld: call.asked.outgoing.withheld,
+            pseudonyms: call.asked.outgoing.pseudonyms(),
             ..Completion::default()
         })
     }
@@ -470,6 +471,11 @@ impl ChatModel for Gateway {
     /// Each sentence is handed on as soon as the model has written it. When `gone` ends, the call is broken off and booked.
     async fn stream(&self, prompt: &Prompt<'_>, sentences: Sentences<'_>, gone: Gone<'_>) -> Result<Completion, PortError> {
         self.answer(prompt, Form::Stream, sentences, gone).await
+    }
+
+    /// A call like any other: through the gate, reserved, announced, booked.
+    async fn stand_alone(&self, prompt: &Prompt<'_>) -> Result<Option<Completion>, PortError> {
+        self.complete(prompt).await.map(Some)
     }
 }
 

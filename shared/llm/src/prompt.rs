@@ -2,17 +2,24 @@
 
 use crate::provider::Message;
 use deid::SafeText;
+use domain::chat::Task;
 use std::sync::LazyLock;
 
-static RULES: LazyLock<Message> = LazyLock::new(|| {
+fn rules(text: &'static str) -> Message {
     let mut rules = Message::default();
-    rules.ours(include_str!("prompt/answer.txt"));
+    rules.ours(text);
     rules
-});
+}
+
+static ANSWER: LazyLock<Message> = LazyLock::new(|| rules(include_str!("prompt/answer.txt")));
+static STAND_ALONE: LazyLock<Message> = LazyLock::new(|| rules(include_str!("prompt/stand_alone.txt")));
 
 /// What the model is to do. The same for every question, so that a provider can keep it in its cache.
-pub fn instructions() -> &'static Message {
-    &RULES
+pub fn instructions(task: Task<'_>) -> &'static Message {
+    match task {
+        Task::Answer => &ANSWER,
+        Task::StandAlone(_) => &STAND_ALONE,
+    }
 }
 
 /// A passage that may leave.
@@ -36,5 +43,16 @@ pub fn input(question: &SafeText, passages: &[SafePassage]) -> Message {
         message.quoted(passage.number, &passage.text).ours("\n");
     }
     message.ours("Answer the QUESTION above from the passages, as JSON.\n");
+    message
+}
+
+/// A question and those before it.
+pub fn follow_up(question: &SafeText, earlier: &[SafeText]) -> Message {
+    let mut message = Message::default();
+    message.ours("EARLIER\n");
+    for (at, text) in earlier.iter().enumerate() {
+        message.quoted(at + 1, text);
+    }
+    message.ours("\nQUESTION\n").quoted(0, question).ours("\nSay the QUESTION so that it stands alone, as JSON.\n");
     message
 }

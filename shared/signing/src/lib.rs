@@ -1,6 +1,9 @@
-//! Signatures by AWS KMS: an asymmetric Ed25519 key that never leaves the service.
+//! AWS KMS: signatures by a key that never leaves the service, codes by another, and what is sealed with keys made of such a code.
 
+mod cipher;
 mod code;
+
+pub use cipher::KmsCipher;
 
 use async_trait::async_trait;
 use aws_sdk_kms::Client;

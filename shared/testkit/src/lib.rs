@@ -2,6 +2,7 @@
 
 mod admissions;
 mod alert_memory;
+mod conversations;
 mod keys;
 mod ledger;
 mod objects;
@@ -13,6 +14,7 @@ mod trail;
 
 pub use admissions::{MemoryAdmissions, MemoryBreakers};
 pub use alert_memory::MemoryAlertMemory;
+pub use conversations::MemoryConversations;
 pub use keys::MemoryKeyRing;
 pub use ledger::MemoryLedger;
 pub use objects::MemoryObjects;

@@ -7,6 +7,7 @@ mod audit_alerts;
 mod audit_pin;
 mod audit_seal;
 mod chat;
+mod conversations;
 mod documents;
 mod indexer;
 mod limits;
@@ -29,12 +30,14 @@ use domain::ids::{DocumentId, TenantId};
 use domain::limits::{Limits, Rule};
 use domain::retrieval::Embedder as _;
 use index::{SegmentIndex, SegmentWriter};
+use jiff::SignedDuration;
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
+use signing::KmsCipher;
 use std::sync::Arc;
 use testkit::{
-    CountingIds, FixedExtractor, KnownIdentifiers, MemoryAdmissions, MemoryAuditLog, MemoryObjects, MemoryRegistry, Outage,
-    WordEmbedder,
+    CountingIds, FixedExtractor, KnownIdentifiers, MemoryAdmissions, MemoryAuditLog, MemoryConversations, MemoryObjects,
+    MemoryRegistry, Outage, WordEmbedder,
 };
 
 /// The request id in the sample events of the API.
@@ -125,6 +128,7 @@ struct House {
     /// None, unless a test is about them.
     limits: Limits,
     admissions: MemoryAdmissions,
+    conversations: MemoryConversations,
 }
 
 impl House {
@@ -134,6 +138,7 @@ impl House {
         let index = MemoryObjects::with_outage(outage.clone());
         let registry = MemoryRegistry::with_outage(outage.clone());
         let audit = MemoryAuditLog::with_outage(outage.clone());
+        let conversations = MemoryConversations::with_outage(outage.clone());
         let indexer = Indexer {
             registry: Box::new(registry.clone()),
             objects: Box::new(documents.clone()),
@@ -148,7 +153,17 @@ impl House {
             bounds: Bounds { claim_s: 0, size_bytes_max: 10_000, default_tenant: TenantId::parse("main").ok(), quarantine: None },
         };
         let limits = Limits { questions: Rule::new(0, None), uploads: Rule::new(0, None) };
-        Self { outage, documents, index, registry, audit, indexer, limits, admissions: MemoryAdmissions::default() }
+        Self {
+            outage,
+            documents,
+            index,
+            registry,
+            audit,
+            indexer,
+            limits,
+            admissions: MemoryAdmissions::default(),
+            conversations,
+        }
     }
 
     /// A new instance of the chat function.
@@ -162,6 +177,9 @@ impl House {
             policy: SupportPolicy::Drop,
             audit: Box::new(self.audit.clone()),
             ids: Box::new(CountingIds::default()),
+            conversations: Box::new(self.conversations.clone()),
+            cipher: Box::new(KmsCipher::with_secret(vec![7; 32])),
+            conversation_life: SignedDuration::from_hours(12),
             limits: self.limits.clone(),
             admissions: Box::new(self.admissions.clone()),
         }

@@ -25,7 +25,7 @@ async fn call(double: &LlmDouble, format: Format, form: Form, key: &str) -> (Res
     input.ours("QUESTION\n0| How much?\n1| Title\n1| Give 5 mg.");
     let request = ModelRequest {
         model: &model.id,
-        instructions: prompt::instructions(),
+        instructions: prompt::instructions(domain::chat::Task::Answer),
         input: &input,
         output_tokens_max: 500,
         thinking: model.least_thinking(),
@@ -142,7 +142,7 @@ async fn nobody_at_the_address_is_a_provider_that_is_down_and_costs_nothing() {
         let encrypted = ::llm::HttpProvider::groq(http, ::llm::Address::parse(&plain).expect("an address"));
         let request = ModelRequest {
             model: &model.id,
-            instructions: prompt::instructions(),
+            instructions: prompt::instructions(domain::chat::Task::Answer),
             input: &Message::default(),
             output_tokens_max: 10,
             thinking: None,

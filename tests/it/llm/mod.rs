@@ -9,7 +9,8 @@ use ::deid::{Deidentifier, TABLES_FILE};
 use ::llm::gateway::Bounds;
 use ::llm::{Address, Gate, Gateway, HttpClient, HttpProvider, ProviderClient, Route};
 use domain::breaker::{BreakerRules, Breakers};
-use domain::chat::Prompt;
+use domain::chat::conversation::Background;
+use domain::chat::{Prompt, Task};
 use domain::context::{Context, Role};
 use domain::documents::chunks::{Chunk, Span};
 use domain::ids::{ConversationId, DocumentId, TenantId};
@@ -131,6 +132,7 @@ impl Setup {
 struct Case {
     context: Context,
     conversation: ConversationId,
+    background: Background,
     embedding: Embedding,
     question: String,
     passages: Vec<Passage>,
@@ -161,6 +163,7 @@ impl Case {
         Self {
             context: testkit::context("main", &[Role::Clinician]),
             conversation: ConversationId::parse("01KE8T4S00ABCDEFGHJKMNPQRS").expect("an id"),
+            background: Background::default(),
             embedding: Embedding(vec![1.0]),
             question: question.to_owned(),
             passages: texts.iter().enumerate().map(passage).collect(),
@@ -175,6 +178,8 @@ impl Case {
             embedding: &self.embedding,
             passages: &self.passages,
             terms: &[],
+            background: &self.background,
+            task: Task::Answer,
         }
     }
 }

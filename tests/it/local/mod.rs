@@ -1,6 +1,7 @@
 //! Against the template as it is deployed into a local AWS, with IAM enforced.
 
 mod bad_input;
+mod conversations;
 mod delivery;
 mod harness;
 mod iam;

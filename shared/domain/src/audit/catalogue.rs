@@ -106,6 +106,10 @@ catalogue! {
     ChatAnswered = "chat_answered", Execute, Ours;
     /// A question found no support and was refused.
     ChatRefused = "chat_refused", Execute, Ours;
+    /// A conversation was shown to whoever had it.
+    ConversationViewed = "conversation_viewed", Read, Ours;
+    /// A conversation was erased by whoever had it.
+    ConversationErased = "conversation_erased", Delete, Ours;
     /// An outside model was asked: one intent before the request leaves, one outcome after.
     LlmCall = "llm_call", Execute, Ours;
     /// A text was kept from leaving because it held identifiers of a patient.

@@ -1,15 +1,18 @@
 //! The chat use case: find passages, have them turned into sentences, prove each, record, and only then answer.
 
+use super::conversation::{
+    Background, ConversationError, Conversations, Kept, PseudonymMap, Turn, Understood, leans, stand_alone,
+};
 use super::deliver::{Delivery, Listener, Step};
 use super::prove::opening;
 use super::support::SupportChecker;
-use super::{Answer, ChatModel, Completion, Prompt, Question, Refusal, Sentence, SupportPolicy, TokenUsage, scope};
+use super::{Answer, ChatModel, Completion, Prompt, Question, Refusal, Sentence, SupportPolicy, Task, TokenUsage, scope};
 use crate::audit::{AuditEvent, AuditLog, AuditValue, Entity, EventType, Intent, Outcome};
 use crate::context::{Act, Context, NotAllowed};
 use crate::fault::{Fault, PortError};
 use crate::ids::{DocumentId, IdSource};
 use crate::phi::IdentifierKind;
-use crate::retrieval::{ChunkIndex, Embedder, Filter, Query, Retrieval};
+use crate::retrieval::{ChunkIndex, Embedder, Embedding, Filter, Query, Retrieval};
 use std::collections::BTreeMap;
 
 /// How many passages an answer may rest on. Ten windows of 60 to 100 words are what a small model reads well.
@@ -26,9 +29,22 @@ pub enum AnswerQuestionError {
     /// A port failed.
     #[error(transparent)]
     Port(#[from] PortError),
+    /// The conversation that the question goes on with is not there, or not the caller's.
+    #[error("there is no such conversation")]
+    NoConversation,
     /// Nobody listens any more.
     #[error("the person has hung up")]
     Gone,
+}
+
+impl From<ConversationError> for AnswerQuestionError {
+    fn from(error: ConversationError) -> Self {
+        match error {
+            ConversationError::NotAllowed(not_allowed) => Self::NotAllowed(not_allowed),
+            ConversationError::Missing => Self::NoConversation,
+            ConversationError::Port(error) => Self::Port(error),
+        }
+    }
 }
 
 impl AnswerQuestionError {
@@ -37,6 +53,7 @@ impl AnswerQuestionError {
         match self {
             Self::NotAllowed(_) => Fault::Denied,
             Self::Port(error) => error.fault(),
+            Self::NoConversation => Fault::Missing,
             // Nobody is there to be told.
             Self::Gone => Fault::Transient,
         }
@@ -61,6 +78,14 @@ pub struct AnswerQuestion<'a> {
     pub audit: &'a dyn AuditLog,
     /// New ids.
     pub ids: &'a dyn IdSource,
+    /// The conversations; without them each question stands alone.
+    pub conversations: Option<Conversations<'a>>,
+}
+
+/// A question whose conversation is open.
+#[derive(Debug)]
+pub struct Opened {
+    kept: Option<Kept>,
 }
 
 /// What a model wrote and what is left of it.
@@ -73,12 +98,30 @@ struct Written {
     is_truncated: bool,
     blocked: BTreeMap<IdentifierKind, u32>,
     withheld: usize,
+    pseudonyms: Option<PseudonymMap>,
 }
 
 impl AnswerQuestion<'_> {
     /// Answers with proven sentences, or refuses and says so. Nothing is returned before its audit event is stored.
     pub async fn run(&self, context: &Context, question: &Question) -> Result<Answer, AnswerQuestionError> {
-        self.answer(context, question, None).await
+        let opened = self.open(context, question).await?;
+        self.answer(context, question, opened).await
+    }
+
+    /// The same, of a question whose conversation is open.
+    pub async fn answer(&self, context: &Context, question: &Question, opened: Opened) -> Result<Answer, AnswerQuestionError> {
+        self.work(context, question, opened, None).await
+    }
+
+    /// Whether the question may be asked, and the conversation that it goes on with: what can be refused before anything begins.
+    pub async fn open(&self, context: &Context, question: &Question) -> Result<Opened, AnswerQuestionError> {
+        context.allow(Act::Ask)?;
+        let kept = match &self.conversations {
+            None => None,
+            Some(all) if question.continues => Some(all.resume(context, &question.conversation).await?),
+            Some(all) => Some(all.begin(context)),
+        };
+        Ok(Opened { kept })
     }
 
     /// The same, sentence by sentence: what may be cited is in the trail before the first sentence leaves, and what was cited
@@ -87,44 +130,51 @@ impl AnswerQuestion<'_> {
         &self,
         context: &Context,
         question: &Question,
+        opened: Opened,
         listener: &dyn Listener,
     ) -> Result<Answer, AnswerQuestionError> {
-        self.answer(context, question, Some(listener)).await
+        self.work(context, question, opened, Some(listener)).await
     }
 
-    async fn answer(
+    async fn work(
         &self,
         context: &Context,
         question: &Question,
+        opened: Opened,
         listener: Option<&dyn Listener>,
     ) -> Result<Answer, AnswerQuestionError> {
-        context.allow(Act::Ask)?;
         let hear = |step: Step<'_>| listener.into_iter().for_each(|listener| listener.hear(step));
-        hear(Step::Searching(question.text()));
+        let mut background = self.background(context, question, &opened).await?;
+        let understood = self.understand(context, question, &opened, &mut background).await;
+        hear(Step::Searching(&understood.text));
         let query = Query {
-            text: question.text().to_owned(),
-            embedding: self.embedder.embed(question.text()),
+            embedding: self.embedder.embed(&understood.text),
+            text: understood.text.clone(),
             filter: question.filter.clone(),
         };
         let found = self.index.search(&context.scope(), &query, PASSAGES).await?;
         let prompt = Prompt {
             context,
             conversation: &question.conversation,
-            question: question.text(),
+            question: &understood.text,
             embedding: &query.embedding,
             passages: &found.passages,
             terms: &found.terms,
+            background: &background,
+            task: Task::Answer,
         };
         let refusal = self.refusal(context, &query, &found).await?;
         let intent = match listener {
             Some(_) => Some(self.announce(context, question, &found).await?),
             None => None,
         };
-        hear(Step::Answering { passages: found.passages.len(), notice: scope::judge(question.text()) });
+        let notice = scope::judge(&understood.text);
+        hear(Step::Answering { passages: found.passages.len(), notice });
         let written = if refusal.is_some() { Ok(self.nothing()) } else { self.write(&prompt, listener).await };
         let has_gone = listener.is_some_and(Listener::has_gone);
         let written = if has_gone { written.unwrap_or_else(|_| self.nothing()) } else { written? };
-        let answer = answer(question, found, written, refusal);
+        let pseudonyms = written.pseudonyms.clone().or(background.pseudonyms);
+        let mut answer = answer(question, &understood, found, written, refusal);
         let mut event = self.event(context, &answer);
         if has_gone {
             event = AuditEvent { outcome: Outcome::Failure, ..event.with("ended", AuditValue::Code("gone")) };
@@ -134,7 +184,78 @@ impl AnswerQuestion<'_> {
             None => event,
         };
         self.audit.append(&event).await?;
-        if has_gone { Err(AnswerQuestionError::Gone) } else { Ok(answer) }
+        if has_gone {
+            return Err(AnswerQuestionError::Gone);
+        }
+        answer.is_forgotten = !self.keep(context, question, opened, understood, pseudonyms, &answer).await;
+        Ok(answer)
+    }
+
+    async fn background(&self, context: &Context, question: &Question, opened: &Opened) -> Result<Background, PortError> {
+        let people = question.people.clone();
+        match (&self.conversations, &opened.kept) {
+            (Some(all), Some(kept)) => all.background(context, &question.conversation, kept, people).await,
+            _ => Ok(Background { people, ..Background::default() }),
+        }
+    }
+
+    /// The question as it stands alone: by the model if it can, else by the rule.
+    async fn understand(
+        &self,
+        context: &Context,
+        question: &Question,
+        opened: &Opened,
+        background: &mut Background,
+    ) -> Understood {
+        let alone = || Understood::alone(question.text());
+        let Some((conversation, last)) = opened.kept.as_ref().and_then(|k| Some((&k.conversation, k.conversation.turns.last()?)))
+        else {
+            return alone();
+        };
+        if !leans(question.text()) {
+            return alone();
+        }
+        let earlier = conversation.earlier();
+        let prompt = Prompt {
+            context,
+            conversation: &question.conversation,
+            question: question.text(),
+            // What is searched for is not known yet.
+            embedding: &Embedding(Vec::new()),
+            passages: &[],
+            terms: &[],
+            background,
+            task: Task::StandAlone(&earlier),
+        };
+        // Whatever goes wrong here, the rule remains.
+        let said = if earlier.is_empty() { None } else { self.model.stand_alone(&prompt).await.ok().flatten() };
+        let Some(completion) = said else { return stand_alone(question.text(), &last.topic) };
+        let [sentence] = &completion.sentences[..] else { return stand_alone(question.text(), &last.topic) };
+        if completion.pseudonyms.is_some() {
+            background.pseudonyms = completion.pseudonyms;
+        }
+        match Question::new(&sentence.text, question.conversation.clone(), Filter::default()) {
+            Ok(said) => Understood::alone(said.text()),
+            Err(_) => stand_alone(question.text(), &last.topic),
+        }
+    }
+
+    /// Keeps the turn; answers whether the next question can go on from it. An answer is not thrown away because its
+    /// conversation cannot be kept.
+    async fn keep(
+        &self,
+        context: &Context,
+        question: &Question,
+        opened: Opened,
+        understood: Understood,
+        pseudonyms: Option<PseudonymMap>,
+        answer: &Answer,
+    ) -> bool {
+        let (Some(all), Some(kept)) = (&self.conversations, opened.kept) else { return true };
+        // What may not leave is not kept for a later question to lean on either.
+        let is_blocked = answer.refusal == Some(Refusal::PhiBlocked);
+        let turn = (!is_blocked).then(|| Turn::new(context.now, question.text(), understood, answer));
+        all.keep(context, &question.conversation, kept, turn, pseudonyms).await.is_ok()
     }
 
     /// Says in the trail that sentences are about to leave, and which documents they may show.
@@ -201,7 +322,8 @@ impl AnswerQuestion<'_> {
         let second = fallback.complete(prompt).await?;
         second.sentences.iter().for_each(|draft| _ = delivery.take(draft));
         // What the model used is used, whoever answers.
-        Ok(Written { usage: first.usage, withheld: first.withheld, ..written(fallback, &second, delivery) })
+        let Completion { usage, withheld, pseudonyms, .. } = first;
+        Ok(Written { usage, withheld, pseudonyms, ..written(fallback, &second, delivery) })
     }
 
     /// What the trail says of an answer.
@@ -253,10 +375,11 @@ fn written(model: &dyn ChatModel, completion: &Completion, delivery: Delivery<'_
         is_truncated: completion.is_truncated,
         blocked: completion.blocked.clone(),
         withheld: completion.withheld,
+        pseudonyms: completion.pseudonyms.clone(),
     }
 }
 
-fn answer(question: &Question, found: Retrieval, written: Written, refusal: Option<Refusal>) -> Answer {
+fn answer(question: &Question, understood: &Understood, found: Retrieval, written: Written, refusal: Option<Refusal>) -> Answer {
     let refusal = refusal.or((!written.blocked.is_empty()).then_some(Refusal::PhiBlocked));
     let refusal = refusal.or(written.sentences.is_empty().then_some(Refusal::NoSupport));
     let shows_nearest = refusal == Some(Refusal::NoSupport);
@@ -266,9 +389,11 @@ fn answer(question: &Question, found: Retrieval, written: Written, refusal: Opti
         sentences: written.sentences,
         refusal,
         nearest,
-        notice: scope::judge(question.text()),
+        notice: scope::judge(&understood.text),
         unsupported: written.unsupported,
         conversation: question.conversation.clone(),
+        understood: (understood.text != question.text()).then(|| understood.text.clone()),
+        is_forgotten: false,
         model: written.model,
         usage: written.usage,
         is_truncated: written.is_truncated,

@@ -1,6 +1,7 @@
 //! A question, its answer, and the port to whatever writes the answer.
 
 mod answer_question;
+pub mod conversation;
 mod deliver;
 pub mod extractive;
 mod prove;
@@ -8,7 +9,7 @@ mod quote;
 pub mod scope;
 pub mod support;
 
-pub use answer_question::{AnswerQuestion, AnswerQuestionError, PASSAGES};
+pub use answer_question::{AnswerQuestion, AnswerQuestionError, Opened, PASSAGES};
 pub use deliver::{Listener, Step};
 
 use crate::context::Context;
@@ -19,6 +20,7 @@ use crate::phi::IdentifierKind;
 use crate::retrieval::{Embedding, Filter, Passage, TermWeight};
 pub use crate::spending::TokenUsage;
 use async_trait::async_trait;
+use conversation::{Background, PersonName, PseudonymMap};
 use scope::OutOfScope;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -47,10 +49,14 @@ pub enum ParseQuestionError {
 pub struct Question {
     /// The words.
     text: String,
-    /// The conversation it continues, or a new one.
+    /// The conversation it belongs to.
     pub conversation: ConversationId,
+    /// Whether that is one that the caller has named; else it begins with this question.
+    pub continues: bool,
     /// Where to look.
     pub filter: Filter,
+    /// Names of whoever asks.
+    pub people: Vec<PersonName>,
 }
 
 impl Question {
@@ -66,7 +72,19 @@ impl Question {
         if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
             return Err(ParseQuestionError::Control);
         }
-        Ok(Self { text: text.to_owned(), conversation, filter })
+        Ok(Self { text: text.to_owned(), conversation, continues: false, filter, people: Vec::new() })
+    }
+
+    /// Goes on with a conversation instead of beginning one.
+    #[must_use]
+    pub fn continuing(self) -> Self {
+        Self { continues: true, ..self }
+    }
+
+    /// Says who asks.
+    #[must_use]
+    pub fn asked_by(self, people: Vec<PersonName>) -> Self {
+        Self { people, ..self }
     }
 
     /// The words.
@@ -91,6 +109,20 @@ pub struct Prompt<'a> {
     pub passages: &'a [Passage],
     /// The question's terms and their weights.
     pub terms: &'a [TermWeight],
+    /// What the conversation brings.
+    pub background: &'a Background,
+    /// What is to be done.
+    pub task: Task<'a>,
+}
+
+/// What a model is asked to do.
+#[derive(Debug, Clone, Copy)]
+pub enum Task<'a> {
+    /// Answer the question from the passages.
+    Answer,
+    /// Say the question again so that it can be understood without these earlier ones, oldest first. The one sentence of the
+    /// completion is the question; none is there if the model cannot.
+    StandAlone(&'a [&'a str]),
 }
 
 /// A sentence that a model proposes, and what it rests on.
@@ -117,6 +149,8 @@ pub struct Completion {
     pub blocked: BTreeMap<IdentifierKind, u32>,
     /// Passages that were not shown to the model, because they hold such kinds.
     pub withheld: usize,
+    /// The placeholders of the conversation, if some were needed.
+    pub pseudonyms: Option<PseudonymMap>,
 }
 
 /// Takes the sentences of an answer as they come; answers whether one went out to the person. From then on nobody else may be
@@ -125,7 +159,7 @@ pub type Sentences<'a> = &'a mut (dyn FnMut(&DraftSentence) -> bool + Send);
 /// Ends when the person has hung up.
 pub type Gone<'a> = &'a mut (dyn Future<Output = ()> + Send + Unpin);
 
-/// Writes answers from passages.
+/// Writes answers from passages. Those inside the process know one task, [`Task::Answer`].
 #[async_trait]
 pub trait ChatModel: Send + Sync {
     /// The model's name, shown in the answer.
@@ -142,6 +176,11 @@ pub trait ChatModel: Send + Sync {
             sentences(sentence);
         }
         Ok(completion)
+    }
+
+    /// Says a follow-up so that it stands alone; nothing if this model does not do that, or cannot.
+    async fn stand_alone(&self, _prompt: &Prompt<'_>) -> Result<Option<Completion>, PortError> {
+        Ok(None)
     }
 }
 
@@ -261,6 +300,10 @@ pub struct Answer {
     pub nearest: Vec<Citation>,
     /// The conversation.
     pub conversation: ConversationId,
+    /// The question as it was understood, if it leaned on an earlier one.
+    pub understood: Option<String>,
+    /// The conversation could not be kept: the next question cannot go on from this one.
+    pub is_forgotten: bool,
     /// Which model wrote it.
     pub model: String,
     /// What it used.

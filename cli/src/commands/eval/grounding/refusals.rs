@@ -126,6 +126,7 @@ pub fn measure(options: &Grounding, collection: &Collection, embedder: &MiniLm) 
         policy: SupportPolicy::Drop,
         audit: &NoAudit,
         ids: &OneId,
+        conversations: None,
     };
     let context = Context {
         actor: Actor {
