@@ -13,6 +13,7 @@ mod limits;
 mod schedules;
 mod tampering;
 mod upkeep;
+mod versions;
 
 use crate::repository;
 use ::chat::Chat;
@@ -172,6 +173,8 @@ impl House {
             registry: Box::new(self.registry.clone()),
             links: Box::new(self.documents.clone()),
             objects: Box::new(self.documents.clone()),
+            reader: Box::new(self.documents.clone()),
+            history: Box::new(self.documents.clone()),
             index: Box::new(SegmentWriter::new(Arc::new(self.index.clone()), WordEmbedder.model_id().to_owned())),
             audit: Box::new(self.audit.clone()),
             ids: Box::new(CountingIds::default()),
