@@ -11,6 +11,7 @@ mod documents;
 mod indexer;
 mod limits;
 mod schedules;
+mod stream;
 mod tampering;
 mod upkeep;
 mod versions;
@@ -221,6 +222,15 @@ impl House {
     fn history(&self) -> Vec<EventType> {
         self.audit.events().iter().map(|event| event.event_type).collect()
     }
+}
+
+/// A house with documents.
+async fn hospital_with(documents: &[(&str, &str)]) -> House {
+    let house = House::new();
+    for (at, (title, text)) in documents.iter().enumerate() {
+        house.index(&format!("tenants/main/{title}.txt"), text, at as u64 + 1).await;
+    }
+    house
 }
 
 fn tenant(key: &str) -> TenantId {
