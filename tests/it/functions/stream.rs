@@ -304,7 +304,8 @@ fn on_a_runtime_api_a_whole_answer_stays_whole_and_a_problem_has_its_status_in_t
     let refused = running.api.invoke_streaming(&event_with_body("chat.stream", &json!({ "question": "" })).to_string())?;
     let bytes = refused.rest();
     let split = bytes.windows(8).position(|eight| eight == [0; 8]).expect("a prelude");
-    let (prelude, body): (Value, Value) = (serde_json::from_slice(&bytes[..split])?, serde_json::from_slice(&bytes[split + 8..])?);
+    let (prelude, body): (Value, Value) =
+        (serde_json::from_slice(&bytes[..split])?, serde_json::from_slice(&bytes[split + 8..])?);
     assert_eq!(prelude["statusCode"], 400);
     assert_eq!(body["type"], "urn:clinchat:problem:bad-question");
     Ok(())
