@@ -2,10 +2,12 @@
 
 mod caller;
 mod problem;
+mod refusal;
 mod request;
 
 pub use caller::{context, request_id};
 pub use problem::{Kind, Problem, json, text};
+pub use refusal::recorded;
 pub use request::{decode, object, path_parameter, query_parameter, route};
 
 /// Largest request body in bytes. A question of 4,000 characters with its filters is under 20 KB in any script.

@@ -5,6 +5,7 @@ mod admin;
 mod audit;
 mod audit_alerts;
 mod audit_pin;
+mod audit_reconcile;
 mod audit_seal;
 mod chat;
 mod documents;
@@ -12,13 +13,14 @@ mod indexer;
 mod limits;
 mod schedules;
 mod tampering;
+mod trail;
 mod upkeep;
 
 use crate::repository;
 use ::chat::Chat;
 use ::documents::Documents;
 use ::indexer::Indexer;
-use domain::audit::EventType;
+use domain::audit::{EventType, Outcome};
 use domain::chat::SupportPolicy;
 use domain::chat::extractive::ExtractiveModel;
 use domain::chat::support::SupportChecker;
@@ -214,9 +216,10 @@ impl House {
         self.registry.find(&tenant(key), &document_id(key)).await.expect("the registry is up")
     }
 
-    /// What happened so far.
+    /// What happened so far. What was only intended is not yet among it.
     fn history(&self) -> Vec<EventType> {
-        self.audit.events().iter().map(|event| event.event_type).collect()
+        let events = self.audit.events();
+        events.iter().filter(|event| event.outcome != Outcome::Intended).map(|event| event.event_type).collect()
     }
 }
 
