@@ -3,12 +3,14 @@
 //! `supports` (what a model's text is turned into).
 
 pub mod answer;
+mod ended;
 pub mod gate;
 pub mod gateway;
 pub mod http;
 pub mod outcome;
 pub mod prompt;
 pub mod provider;
+mod reading;
 pub mod sse;
 pub mod supports;
 pub mod wire;
