@@ -26,8 +26,8 @@ const AT_ONCE: usize = 32;
 /// The audit table, to read.
 #[derive(Debug, Clone)]
 pub struct AuditRows {
-    client: Client,
-    name: String,
+    pub(crate) client: Client,
+    pub(crate) name: String,
 }
 
 impl AuditRows {
@@ -82,7 +82,7 @@ fn index(tenant: &TenantId, filter: &TrailFilter) -> (Option<&'static str>, &'st
 }
 
 /// The first or last id of a time. An id begins with its millisecond.
-fn edge(time: Timestamp, rest: u128) -> String {
+pub(crate) fn edge(time: Timestamp, rest: u128) -> String {
     Ulid::from_parts(u64::try_from(time.as_millisecond()).unwrap_or(0), rest).to_string()
 }
 
