@@ -458,7 +458,7 @@ fn the_documents_role_reaches_manifests_only_and_the_indexer_role_cannot_change_
     assert_eq!(objects, ["arn:${AWS::Partition}:s3:::${IndexBucket}/index/*/manifest.json"], "no segment is in reach");
     assert_eq!(
         actions_on("Documents", "DocumentsBucket"),
-        set(&["s3:PutObject", "s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObject"])
+        set(&["s3:PutObject", "s3:GetObject", "s3:GetObjectVersion", "s3:ListBucketVersions", "s3:DeleteObject"])
     );
     assert_eq!(actions_on("Indexer", "DocumentsBucket"), set(&["s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"]));
     assert_eq!(actions_on("Indexer", "DocumentsTable"), set(&["dynamodb:GetItem", "dynamodb:UpdateItem"]));

@@ -2,6 +2,7 @@
 //! test checks.
 
 pub mod cases;
+pub mod hospital;
 pub mod llm_double;
 pub mod runtime_api;
 pub mod schedules;

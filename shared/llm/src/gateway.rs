@@ -13,7 +13,7 @@ use crate::reading::Reading;
 use async_trait::async_trait;
 use domain::audit::{AuditEvent, AuditValue, Entity, EventType, Intent, Outcome};
 use domain::breaker::{Breakers, Permission, Permit, Shown};
-use domain::chat::{ChatModel, Completion, DraftSentence, Prompt};
+use domain::chat::{ChatModel, Completion, Gone, Prompt, Sentences};
 use domain::fault::PortError;
 use domain::keys::{Key, KeyRing};
 use domain::spending::{
@@ -21,7 +21,6 @@ use domain::spending::{
 };
 use domain::text::Analyzer;
 use jiff::Timestamp;
-use std::future::Future;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -97,11 +96,6 @@ pub struct Gateway {
     /// Is told when none of the providers answered although money was there and nobody hung up: somebody has to look.
     pub unanswered: fn(),
 }
-
-/// Takes the sentences of an answer as they come.
-pub type Sentences<'a> = &'a mut (dyn FnMut(&DraftSentence) + Send);
-/// Ends when the person has hung up.
-pub type Gone<'a> = &'a mut (dyn Future<Output = ()> + Send + Unpin);
 
 /// Why a route brought no answer.
 enum Missed {
@@ -373,8 +367,8 @@ impl Gateway {
                 }
             }
         };
-        let Reading { drafts, unknown, .. } = reading;
-        *said = if call.asked.form == Form::Stream { drafts.len() } else { 0 };
+        let Reading { drafts, unknown, out, .. } = reading;
+        *said = if call.asked.form == Form::Stream { out } else { 0 };
         tokio::join!(self.settle(call, unsettled, &ended, started, unknown), self.conclude(call, intent, &ended));
         let usage = match &ended {
             Ended::Answered(usage) | Ended::Truncated(usage) => usage.unwrap_or_default(),
@@ -457,12 +451,6 @@ impl Gateway {
         }
     }
 
-    /// Answers sentence by sentence; each is handed on as soon as the model has written it. When `gone` ends, the call is
-    /// broken off and booked.
-    pub async fn stream(&self, prompt: &Prompt<'_>, sentences: Sentences<'_>, gone: Gone<'_>) -> Result<Completion, PortError> {
-        self.answer(prompt, Form::Stream, sentences, gone).await
-    }
-
     /// Which providers, in their order.
     pub fn providers(&self) -> Vec<Provider> {
         self.routes.iter().map(|route| route.usual.provider).collect()
@@ -476,7 +464,12 @@ impl ChatModel for Gateway {
     }
 
     async fn complete(&self, prompt: &Prompt<'_>) -> Result<Completion, PortError> {
-        self.answer(prompt, Form::Whole, &mut |_| {}, &mut std::future::pending()).await
+        self.answer(prompt, Form::Whole, &mut |_| false, &mut std::future::pending()).await
+    }
+
+    /// Each sentence is handed on as soon as the model has written it. When `gone` ends, the call is broken off and booked.
+    async fn stream(&self, prompt: &Prompt<'_>, sentences: Sentences<'_>, gone: Gone<'_>) -> Result<Completion, PortError> {
+        self.answer(prompt, Form::Stream, sentences, gone).await
     }
 }
 

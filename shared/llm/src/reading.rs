@@ -2,9 +2,8 @@
 
 use crate::answer::{AnswerReader, ReadAnswerError, Written};
 use crate::gate::Outgoing;
-use crate::gateway::Sentences;
 use crate::supports::places;
-use domain::chat::{DraftSentence, Prompt};
+use domain::chat::{DraftSentence, Prompt, Sentences};
 use domain::text::Analyzer;
 
 /// An answer that is being read.
@@ -15,6 +14,8 @@ pub(crate) struct Reading<'a> {
     prompt: &'a Prompt<'a>,
     sentences: Sentences<'a>,
     pub(crate) drafts: Vec<DraftSentence>,
+    /// How many of them went out to the person.
+    pub(crate) out: usize,
     /// Placeholders that were never issued.
     pub(crate) unknown: u32,
     is_unreadable: bool,
@@ -29,6 +30,7 @@ impl<'a> Reading<'a> {
             prompt,
             sentences,
             drafts: Vec::new(),
+            out: 0,
             unknown: 0,
             is_unreadable: false,
         }
@@ -44,7 +46,7 @@ impl<'a> Reading<'a> {
         };
         for written in written {
             let draft = self.draft(&written);
-            (self.sentences)(&draft);
+            self.out += usize::from((self.sentences)(&draft));
             self.drafts.push(draft);
         }
     }

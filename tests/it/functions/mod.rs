@@ -12,9 +12,11 @@ mod documents;
 mod indexer;
 mod limits;
 mod schedules;
+mod stream;
 mod tampering;
 mod trail;
 mod upkeep;
+mod versions;
 
 use crate::repository;
 use ::chat::Chat;
@@ -174,6 +176,8 @@ impl House {
             registry: Box::new(self.registry.clone()),
             links: Box::new(self.documents.clone()),
             objects: Box::new(self.documents.clone()),
+            reader: Box::new(self.documents.clone()),
+            history: Box::new(self.documents.clone()),
             index: Box::new(SegmentWriter::new(Arc::new(self.index.clone()), WordEmbedder.model_id().to_owned())),
             audit: Box::new(self.audit.clone()),
             ids: Box::new(CountingIds::default()),
@@ -221,6 +225,15 @@ impl House {
         let events = self.audit.events();
         events.iter().filter(|event| event.outcome != Outcome::Intended).map(|event| event.event_type).collect()
     }
+}
+
+/// A house with documents.
+async fn hospital_with(documents: &[(&str, &str)]) -> House {
+    let house = House::new();
+    for (at, (title, text)) in documents.iter().enumerate() {
+        house.index(&format!("tenants/main/{title}.txt"), text, at as u64 + 1).await;
+    }
+    house
 }
 
 fn tenant(key: &str) -> TenantId {

@@ -68,6 +68,8 @@ fn expected(fault: Fault) -> Result<Option<TokenUsage>, CallError> {
         | Fault::DuplicateUsage
         | Fault::EmptyEvents
         | Fault::Truncated
+        | Fault::Endless
+        | Fault::Paced
         | Fault::Prose => return Ok(Some(counted())),
     })
 }

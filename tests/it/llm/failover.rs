@@ -47,7 +47,10 @@ async fn each_fault_brings_one_failover_and_no_double_charge_whole_and_streamed(
                 let case = Case::new(QUESTION, &PASSAGES);
                 let mut heard: Vec<DraftSentence> = Vec::new();
                 let completion = if is_stream {
-                    let mut hear = |sentence: &DraftSentence| heard.push(sentence.clone());
+                    let mut hear = |sentence: &DraftSentence| {
+                        heard.push(sentence.clone());
+                        true
+                    };
                     setup.gateway.stream(&case.prompt(), &mut hear, &mut std::future::pending()).await
                 } else {
                     setup.gateway.complete(&case.prompt()).await
@@ -192,7 +195,7 @@ async fn a_stream_comes_sentence_by_sentence_and_ends_when_the_person_hangs_up()
                 tokio::task::yield_now().await;
             }
         });
-        let ended = setup.gateway.stream(&case.prompt(), &mut |_| (), &mut gone).await;
+        let ended = setup.gateway.stream(&case.prompt(), &mut |_| true, &mut gone).await;
         assert!(ended.is_err());
         drop(gone);
         let rows = rows(&setup).await;
