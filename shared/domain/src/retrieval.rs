@@ -191,6 +191,8 @@ pub struct IndexedVersion {
     pub chunks: u32,
     /// How many pages.
     pub pages: u32,
+    /// The last event at which it was what the bucket has.
+    pub seen_at: Sequencer,
 }
 
 /// A sentence of a chunk and its place in meaning space.
