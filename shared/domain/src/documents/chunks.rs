@@ -191,8 +191,8 @@ fn is_leaders(text: &str) -> bool {
 /// Whether a piece is nothing but the grade of what stands before it: `(Grade 1B)`, `Strong recommendation, low certainty`.
 fn is_grade(unit: &Unit) -> bool {
     let text = unit.text.trim_start_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
-    let begins = |grade: &&str| text.strip_prefix(*grade).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()));
-    unit.kind != UnitKind::Row && unit.words <= GRADE_WORDS_MAX && GRADES.iter().any(|grade| begins(&grade))
+    let begins = |grade: &str| text.strip_prefix(grade).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()));
+    unit.kind != UnitKind::Row && unit.words <= GRADE_WORDS_MAX && GRADES.iter().any(|grade| begins(grade))
 }
 
 /// A list of contents heads its own lines and nothing that comes after it, whatever its level says.
