@@ -29,7 +29,10 @@ pub async fn handle(app: &Chat, request: &Request) -> Response<Body> {
     let invocation = Invocation::begin("chat", id.as_str());
     let (outcome, response) = match act(app, request).await {
         Ok(answered) => answered,
-        Err(problem) => (problem.code(), problem.into_response(id.as_str())),
+        Err(problem) => {
+            let problem = api::recorded(problem, request, runtime::ids::now(), app.audit.as_ref(), app.ids.as_ref()).await;
+            (problem.code(), problem.into_response(id.as_str()))
+        }
     };
     invocation.end(outcome);
     response

@@ -5,7 +5,7 @@ use super::attributes::{Attributes, Group, Tag};
 use super::index_object::META_TITLE;
 use super::pages::Format;
 use super::registry::{Document, DocumentPage, DocumentRegistry, Status};
-use crate::audit::{AuditEvent, AuditLog, AuditValue, Entity, EventType, Outcome};
+use crate::audit::{AuditEvent, AuditLog, AuditValue, Entity, EventType, Intent, Outcome};
 use crate::context::{Act, Context, NotAllowed};
 use crate::fault::{Fault, PortError};
 use crate::ids::{DocumentId, IdSource};
@@ -26,7 +26,7 @@ const TITLE_BYTES_MAX: usize = 1_800;
 /// The bucket's event and the indexer take seconds; after an hour the event is lost or parked, and the state must say so.
 const DELETING_S: i64 = 3_600;
 /// A content link is opened at once by the page that asked for it.
-const CONTENT_LINK_S: u32 = 300;
+pub(super) const CONTENT_LINK_S: u32 = 300;
 
 /// What a caller announces.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,9 +168,7 @@ impl ManageDocuments<'_> {
         if announcement.media_type.as_deref().is_some_and(|named| !named.eq_ignore_ascii_case(format.media_type())) {
             return Err(ManageDocumentsError::BadFormat);
         }
-        if !(1..=self.size_bytes_max).contains(&announcement.size_bytes) {
-            return Err(ManageDocumentsError::BadSize { limit: self.size_bytes_max });
-        }
+        check_size(announcement.size_bytes, self.size_bytes_max)?;
         let key = format!("tenants/{}/{}/{}", context.tenant, self.ids.next(context.now), object_name(name));
         let title =
             announcement.title.clone().unwrap_or_else(|| name.rsplit_once('.').map_or(name, |(stem, _)| stem).replace('_', " "));
@@ -215,17 +213,13 @@ impl ManageDocuments<'_> {
             expires_s: self.upload_link_s,
         };
         // The row and the link outlive a death of this function: the trail says first that they are coming.
-        let event = AuditEvent::new(
-            self.ids,
-            context,
-            EventType::DocumentUploadRequested,
-            Entity::Document(document.id.clone()),
-            Outcome::Success,
-        )
-        .with("size_bytes", AuditValue::Count(announcement.size_bytes));
-        self.audit.append(&event).await?;
+        let entity = Entity::Document(document.id.clone());
+        let event = AuditEvent::new(self.ids, context, EventType::DocumentUploadRequested, entity, Outcome::Intended)
+            .with("size_bytes", AuditValue::Count(announcement.size_bytes));
+        let intent = Intent::write(self.audit, event).await?;
         self.registry.announce(&document).await?;
         let link = self.links.upload_link(&document.key, &terms).await?;
+        intent.end(self.audit, self.ids, context.now, Outcome::Success).await?;
         Ok(Announced { document, link, expires_s: self.upload_link_s })
     }
 
@@ -256,6 +250,9 @@ impl ManageDocuments<'_> {
         let has_more = documents.len() > limit;
         documents.truncate(limit);
         let next = documents.last().filter(|_| has_more).map(|last| last.id.clone());
+        let all = Entity::Documents(context.tenant.clone());
+        let event = AuditEvent::new(self.ids, context, EventType::DocumentsListed, all, Outcome::Success);
+        self.audit.append(&event.with("rows", AuditValue::Count(documents.len() as u64))).await?;
         Ok(DocumentPage { documents, next })
     }
 
@@ -268,7 +265,10 @@ impl ManageDocuments<'_> {
     /// One document.
     pub async fn show(&self, context: &Context, id: &DocumentId) -> Result<Document, ManageDocumentsError> {
         context.allow(Act::ListDocuments)?;
-        self.row(context, id).await
+        let document = self.row(context, id).await?;
+        let entity = Entity::Document(id.clone());
+        self.audit.append(&AuditEvent::new(self.ids, context, EventType::DocumentShown, entity, Outcome::Success)).await?;
+        Ok(document)
     }
 
     /// Says something else about a document: in the registry, and in what searches see, without reading it again. The registry
@@ -298,13 +298,14 @@ impl ManageDocuments<'_> {
                 .with("tags", AuditValue::Count(attributes.tags.len() as u64))
                 .with("groups", AuditValue::Count(attributes.groups.len() as u64))
                 .with("access_changed", AuditValue::Count(u64::from(attributes.groups != document.attributes.groups)));
-        self.audit.append(&event).await?;
+        let intent = Intent::write(self.audit, event).await?;
         if is_change {
             attributes.revision += 1;
             self.registry.describe(&context.tenant, id, &attributes, context.now).await?;
             document.updated_at = context.now;
         }
         self.index.describe(&context.tenant, id, &attributes).await?;
+        intent.end(self.audit, self.ids, context.now, Outcome::Success).await?;
         document.title = attributes.title.clone().unwrap_or(document.title);
         document.attributes = attributes;
         Ok(document)
@@ -343,24 +344,20 @@ impl ManageDocuments<'_> {
         if document.status == Status::Deleted {
             return Ok(document);
         }
-        self.audit
-            .append(&AuditEvent::new(
-                self.ids,
-                context,
-                EventType::DocumentDeleteRequested,
-                Entity::Document(id.clone()),
-                Outcome::Success,
-            ))
-            .await?;
+        let entity = Entity::Document(id.clone());
+        let event = AuditEvent::new(self.ids, context, EventType::DocumentDeleteRequested, entity, Outcome::Intended);
+        let intent = Intent::write(self.audit, event).await?;
         if document.status == Status::AwaitingUpload && self.registry.cancel(&context.tenant, id, context.now).await? {
             // Nothing has arrived, so nothing has to be waited for. The bytes may be arriving this moment all the same.
             self.objects.remove(&document.key).await?;
+            intent.end(self.audit, self.ids, context.now, Outcome::Success).await?;
             document.status = Status::Deleted;
             return Ok(document);
         }
         let until = context.now + SignedDuration::from_secs(DELETING_S);
         self.registry.mark_deleting(&context.tenant, id, context.now, until).await?;
         self.objects.remove(&document.key).await?;
+        intent.end(self.audit, self.ids, context.now, Outcome::Success).await?;
         document.status = Status::Deleting;
         document.reason = None;
         Ok(document)
@@ -368,7 +365,7 @@ impl ManageDocuments<'_> {
 }
 
 /// Whether the caller sees that there is such a document.
-fn is_visible(context: &Context, document: &Document) -> bool {
+pub(super) fn is_visible(context: &Context, document: &Document) -> bool {
     context.scope().sees(&document.attributes) || context.allow(Act::GrantAccess).is_ok()
 }
 
@@ -380,6 +377,10 @@ fn check_groups(context: &Context, before: &BTreeSet<Group>, after: &BTreeSet<Gr
     } else {
         Err(ManageDocumentsError::ForeignGroups)
     }
+}
+
+pub(super) const fn check_size(size_bytes: u64, limit: u64) -> Result<(), ManageDocumentsError> {
+    if 1 <= size_bytes && size_bytes <= limit { Ok(()) } else { Err(ManageDocumentsError::BadSize { limit }) }
 }
 
 fn check_name(name: &str) -> Result<(), ManageDocumentsError> {
