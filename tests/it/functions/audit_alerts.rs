@@ -263,7 +263,7 @@ async fn a_rate_counts_when_things_happened_in_whatever_order_they_are_reported(
     for case in 0..300 {
         let desk = Desk::new();
         let count = 9 + dice.below(8);
-        let mut happened: Vec<i64> = (0..count).map(|_| dice.below(1_200) as i64).collect();
+        let mut happened: Vec<i64> = (0..count).map(|_| i64::try_from(dice.below(1_200)).expect("minutes")).collect();
         let begun = fixed_now() - SignedDuration::from_hours(30);
         let mut records: Vec<Value> = (0_u128..)
             .zip(&happened)
