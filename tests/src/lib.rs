@@ -2,7 +2,9 @@
 //! test checks.
 
 pub mod cases;
+pub mod google_double;
 pub mod llm_double;
+pub mod rotations;
 pub mod runtime_api;
 pub mod schedules;
 pub mod sealing;

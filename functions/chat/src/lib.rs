@@ -1,6 +1,7 @@
 //! Question to cited answer, over HTTP. `POST /v1/chat`.
 
 mod config;
+mod keys;
 pub mod models;
 pub mod money;
 mod request;
