@@ -369,6 +369,29 @@ def fix_rest_api() -> None:
     gateway._check_request_validation = check_with_size
 
 
+def fix_response_streaming() -> None:
+    """A streaming integration invokes the function at another address, and the answer is a prelude (JSON: status and headers),
+    eight zero bytes and the body. The emulator finds no function there, and would hand the prelude through. AWS passes the
+    body on as it comes; here it comes when it is whole."""
+    from ministack.services import apigateway_v1 as gateway
+    from ministack.services import lambda_svc
+
+    reference_of, to_response = gateway._extract_lambda_ref_from_integration_uri, lambda_svc.lambda_execute_result_to_api_proxy_response
+
+    def reference_of_either(uri: str) -> str:
+        return reference_of((uri or "").replace("/response-streaming-invocations", "/invocations"))
+
+    def to_response_without_prelude(result: dict[str, Any]) -> Any:
+        body = result.get("body")
+        if isinstance(body, str) and "\0" * 8 in body and not result.get("error"):
+            prelude, _, rest = body.partition("\0" * 8)
+            return {**json.loads(prelude), "body": rest}, None
+        return to_response(result)
+
+    gateway._extract_lambda_ref_from_integration_uri = reference_of_either
+    lambda_svc.lambda_execute_result_to_api_proxy_response = to_response_without_prelude
+
+
 # ---------------------------------------------------------------- people
 
 
@@ -404,5 +427,6 @@ ALL = (
     fix_secret_rotation,
     fix_metrics_and_alarms,
     fix_rest_api,
+    fix_response_streaming,
     fix_own_attributes,
 )

@@ -83,6 +83,7 @@ Examples:
   clinchat upload guideline.pdf
   clinchat upload --title \"Sepsis pathway\" sepsis-v3-final.pdf
   clinchat upload --tag sepsis --date 2026-03-01 --group icu protocol.pdf
+  clinchat upload --replace doc_0123456789abcdefghjkmnpqrs sepsis-v4.pdf
   clinchat upload handbook/                   every PDF, DOCX, HTML, Markdown, text and CSV file below the folder
   clinchat upload --no-wait *.pdf             return as soon as the bytes have arrived")]
     Upload(Upload),
@@ -99,6 +100,9 @@ Examples:
     /// Show one document: state, reason, pages, version
     #[command(after_help = "Example:\n  clinchat show doc_0123456789abcdefghjkmnpqrs")]
     Show(One),
+    /// List the versions of a document that can still be opened, the newest first
+    #[command(after_help = "Example:\n  clinchat versions doc_0123456789abcdefghjkmnpqrs")]
+    Versions(One),
     /// Change a document's title, tags, date or access groups; it is not uploaded or read again
     #[command(after_help = "\
 Examples:
@@ -114,6 +118,7 @@ Only groups that you are in can be set or taken away; others take the role acces
 Examples:
   clinchat open doc_0123456789abcdefghjkmnpqrs
   clinchat open doc_0123456789abcdefghjkmnpqrs --output sepsis.pdf
+  clinchat open doc_0123456789abcdefghjkmnpqrs --version 3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY
 
 Opening is audited.")]
     Open(Open),
@@ -280,6 +285,9 @@ pub struct Upload {
     /// Only these access groups may see them; everybody of the tenant otherwise
     #[arg(long = "group", value_delimiter = ',', value_parser = Group::parse, value_name = "GROUP,...")]
     pub groups: Vec<Group>,
+    /// Make it the new version of this document (one file only), which keeps its id, title, tags, date and groups
+    #[arg(long, value_parser = DocumentId::parse, value_name = "ID", conflicts_with_all = ["title", "tags", "date", "groups"])]
+    pub replace: Option<DocumentId>,
     /// Wait until the documents can be searched; this is the default
     #[arg(long, overrides_with = "no_wait")]
     pub wait: bool,
@@ -300,6 +308,9 @@ pub struct Open {
     /// The document
     #[arg(value_parser = DocumentId::parse)]
     pub id: DocumentId,
+    /// The version, as `clinchat versions` lists them; otherwise the one that answers cite
+    #[arg(long, value_name = "VERSION")]
+    pub version: Option<String>,
     /// Download to this file instead of printing the link
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,

@@ -3,7 +3,9 @@
 use crate::profile::Profile;
 use crate::session::{Bearer, Session, bearer};
 use crate::transport::{Transport, TransportError, decode, host};
-use crate::wire::{Announced, Announcement, Answer, Cost, Description, Document, DocumentPage, Link, Question};
+use crate::wire::{
+    Announced, Announcement, Answer, Cost, Description, Document, DocumentPage, Link, NewVersion, Question, Versions,
+};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use domain::documents::attributes::Tag;
 use domain::ids::DocumentId;
@@ -104,9 +106,20 @@ impl Client {
         self.send(&Method::PATCH, &format!("/documents/{id}"), Some(description))
     }
 
-    /// A link to the content.
-    pub fn content_link(&self, id: &DocumentId) -> Result<Link> {
-        self.get(&format!("/documents/{id}/content"))
+    /// Announces an upload of a new version.
+    pub fn announce_version(&self, id: &DocumentId, new: &NewVersion) -> Result<Announced> {
+        self.send(&Method::POST, &format!("/documents/{id}/versions"), Some(new))
+    }
+
+    /// The versions of a document.
+    pub fn versions(&self, id: &DocumentId) -> Result<Versions> {
+        self.get(&format!("/documents/{id}/versions"))
+    }
+
+    /// A link to the content that answers cite, or to that of another version.
+    pub fn content_link(&self, id: &DocumentId, version: Option<&str>) -> Result<Link> {
+        let version = version.map(|version| format!("?version={}", percent_encoded(version))).unwrap_or_default();
+        self.get(&format!("/documents/{id}/content{version}"))
     }
 
     /// Asks for a document to be deleted.

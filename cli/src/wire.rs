@@ -103,6 +103,30 @@ pub struct Announcement<'a> {
     pub groups: Vec<&'a str>,
 }
 
+/// What is announced before a new version of a document.
+#[derive(Debug, Serialize)]
+pub struct NewVersion {
+    pub size_bytes: u64,
+    pub sha256: String,
+}
+
+/// The versions of a document, the newest first.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Versions {
+    pub document_id: String,
+    pub versions: Vec<KeptVersion>,
+}
+
+/// One version.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct KeptVersion {
+    pub version: String,
+    pub size_bytes: u64,
+    pub written_at: String,
+    pub is_newest: bool,
+    pub is_searchable: bool,
+}
+
 /// What is to be said about a document; what is absent stays.
 #[derive(Debug, Default, Serialize)]
 #[expect(clippy::option_option, reason = "absent, null and a value are three things")]

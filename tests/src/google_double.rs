@@ -87,7 +87,7 @@ impl GoogleDouble {
     }
 
     /// What the next request to the API is answered with.
-    pub fn next(&self, status: u16, body: Value) {
+    pub fn next(&self, status: u16, body: &Value) {
         self.state().next.push((status, body.to_string()));
     }
 
@@ -130,7 +130,7 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, public: &[u8], address: Socke
             let (name, value) = header.split_once(':').unwrap_or_default();
             match name.to_ascii_lowercase().as_str() {
                 "content-length" => length = value.trim().parse()?,
-                "authorization" => bearer = value.trim().trim_start_matches("Bearer ").to_owned(),
+                "authorization" => value.trim().trim_start_matches("Bearer ").clone_into(&mut bearer),
                 _ => {}
             }
         }
@@ -207,7 +207,7 @@ fn api(state: &mut State, method: &str, target: &str, body: &[u8]) -> (u16, Valu
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     if let Some(name) = path.strip_prefix("/v2/operations/akmf.p7-") {
         state.looks = state.looks.saturating_sub(1);
-        return operation(state, &name.to_owned());
+        return operation(state, name);
     }
     if path == PARENT && method == "GET" {
         let shows_deleted = query.contains("showDeleted=true");
@@ -245,7 +245,7 @@ fn api(state: &mut State, method: &str, target: &str, body: &[u8]) -> (u16, Valu
     match (method, verb) {
         ("GET", "keyString") if !made.is_deleted => (200, json!({ "keyString": value_of(name) })),
         ("PATCH", "") if query == "updateMask=displayName" => {
-            made.display_name = body["displayName"].as_str().unwrap_or_default().to_owned();
+            body["displayName"].as_str().unwrap_or_default().clone_into(&mut made.display_name);
             let name = name.to_owned();
             operation(state, &name)
         }

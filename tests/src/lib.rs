@@ -3,6 +3,7 @@
 
 pub mod cases;
 pub mod google_double;
+pub mod hospital;
 pub mod llm_double;
 pub mod rotations;
 pub mod runtime_api;

@@ -233,7 +233,7 @@ impl House {
             .filter(|alert| alert.kind == "key_to_revoke")
             .map(|alert| alert.headline.clone())
             .collect();
-        for (version, _) in &self.secret.state().versions {
+        for version in self.secret.state().versions.keys() {
             if asked.iter().any(|headline| headline.contains(&format!("(version {})", version.0)))
                 && let Some(text) = self.secret.text_of(version)
             {
@@ -330,7 +330,7 @@ async fn play(house: &House, history: &History, report: &mut Report) -> Result<(
         if was_good && !house.provider.accepts(&key) {
             return Err(format!("slot {number}: {before} was in use and worked, now {key} is and does not"));
         }
-        now = now + SignedDuration::from_mins(slot.minutes);
+        now += SignedDuration::from_mins(slot.minutes);
     }
     finish(house, has_died, now).await
 }
@@ -374,9 +374,9 @@ async fn finish(house: &House, has_died: bool, begun: Timestamp) -> Result<(), S
             rotation.tend(&context).await.map(drop)
         };
         match worked {
-            Ok(()) => {}
             // What only an operator can mend, and has been told of.
-            Err(RotateKeyError::Source(SourceError::EmptyPool) | RotateKeyError::Refused { .. } | RotateKeyError::SameKey) => {}
+            Ok(())
+            | Err(RotateKeyError::Source(SourceError::EmptyPool) | RotateKeyError::Refused { .. } | RotateKeyError::SameKey) => {}
             Err(RotateKeyError::Raced) if hour < 24 => {}
             Err(error) => return Err(format!("hour {hour}: {error}")),
         }
@@ -392,8 +392,8 @@ async fn finish(house: &House, has_died: bool, begun: Timestamp) -> Result<(), S
         return Err(format!("{key} is in use and refused, and there are others"));
     }
     // Secrets Manager has begun one, and there is no key: it waits for an operator to add one.
-    let waits = |pending: &KeyVersion| house.secret.text_of(pending).is_none();
-    if state.in_stage(SecretStage::Pending).is_some_and(|pending| pending != current && !(waits(pending) && !house.is_minted)) {
+    let goes_on = |pending: &KeyVersion| house.is_minted || house.secret.text_of(pending).is_some();
+    if state.in_stage(SecretStage::Pending).is_some_and(|pending| pending != current && goes_on(pending)) {
         return Err(format!("a rotation is half done: {state:?}"));
     }
     if state.versions.get(current).is_some_and(|version| version.labels.iter().any(|label| is_ours(label))) {

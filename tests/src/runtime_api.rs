@@ -3,7 +3,7 @@
 
 use anyhow::{Result, bail};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,12 +15,39 @@ const HANGS: Duration = Duration::from_mins(1);
 /// No body of a function is longer; Lambda's own bound.
 const BODY_BYTES_MAX: usize = 6 << 20;
 
+/// An answer that comes in pieces.
+pub struct StreamedAnswer {
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pieces: Receiver<(Instant, Vec<u8>)>,
+    connection: TcpStream,
+}
+
+impl StreamedAnswer {
+    /// The next chunk as it came off the wire, and when; `None` at the end.
+    pub fn next(&self) -> Option<(Instant, Vec<u8>)> {
+        self.pieces.recv_timeout(HANGS).ok()
+    }
+
+    /// Everything that is still to come.
+    pub fn rest(&self) -> Vec<u8> {
+        std::iter::from_fn(|| self.next()).flat_map(|(_, piece)| piece).collect()
+    }
+
+    /// Closes the connection in the middle of the answer.
+    pub fn hang_up(&self) -> io::Result<()> {
+        self.connection.shutdown(Shutdown::Both)
+    }
+}
+
 /// What a function did.
 enum Arrival {
     /// It asked for an event.
     Poll(Instant),
     /// It answered one.
     Answer(Vec<u8>),
+    /// It begins to answer one in pieces.
+    Stream(StreamedAnswer),
     /// It reported a failure.
     Failure(Vec<u8>),
 }
@@ -64,7 +91,7 @@ impl RuntimeApi {
     pub fn polled(&self) -> Result<Instant> {
         match self.arrivals.recv_timeout(HANGS) {
             Ok(Arrival::Poll(at)) => Ok(at),
-            Ok(Arrival::Answer(_)) => bail!("the function answered twice"),
+            Ok(Arrival::Answer(_) | Arrival::Stream(_)) => bail!("the function answered twice"),
             Ok(Arrival::Failure(body)) => bail!("the function failed: {}", String::from_utf8_lossy(&body)),
             Err(_) => bail!("the function does not poll"),
         }
@@ -77,6 +104,7 @@ impl RuntimeApi {
         loop {
             match self.arrivals.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(Arrival::Answer(body)) => return Some(body),
+                Ok(Arrival::Stream(answer)) => return Some(answer.rest()),
                 Ok(Arrival::Poll(_)) => {}
                 Ok(Arrival::Failure(_)) | Err(_) => return None,
             }
@@ -88,6 +116,21 @@ impl RuntimeApi {
         self.events.send(event.to_owned())?;
         match self.arrivals.recv_timeout(HANGS) {
             Ok(Arrival::Answer(body)) => Ok(body),
+            Ok(Arrival::Stream(answer)) => Ok(answer.rest()),
+            Ok(Arrival::Poll(_)) => bail!("the function polls before it has answered"),
+            Ok(Arrival::Failure(body)) => bail!("the function failed: {}", String::from_utf8_lossy(&body)),
+            Err(_) => bail!("the function does not answer"),
+        }
+    }
+}
+
+impl RuntimeApi {
+    /// Hands out an event and waits for the beginning of an answer in pieces.
+    pub fn invoke_streaming(&self, event: &str) -> Result<StreamedAnswer> {
+        self.events.send(event.to_owned())?;
+        match self.arrivals.recv_timeout(HANGS) {
+            Ok(Arrival::Stream(answer)) => Ok(answer),
+            Ok(Arrival::Answer(_)) => bail!("the function answers at once"),
             Ok(Arrival::Poll(_)) => bail!("the function polls before it has answered"),
             Ok(Arrival::Failure(body)) => bail!("the function failed: {}", String::from_utf8_lossy(&body)),
             Err(_) => bail!("the function does not answer"),
@@ -103,23 +146,54 @@ impl Drop for RuntimeApi {
     }
 }
 
+/// Nobody listens to this Runtime API any more.
+#[derive(Debug)]
+struct Ended;
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the runtime API has ended")
+    }
+}
+
+impl std::error::Error for Ended {}
+
+const ACCEPTED: &[u8] =
+    b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{\"status\":\"OK\"}\n";
+
 fn serve(stream: TcpStream, events: &Mutex<Receiver<String>>, arrived: &Sender<Arrival>) -> Result<()> {
     stream.set_nodelay(true)?;
     let mut writer = stream.try_clone()?;
     let mut reader = BufReader::new(stream);
     let mut count = 0_u32;
-    while let Some((target, body)) = read_request(&mut reader)? {
+    while let Some(Head { target, length, headers }) = read_head(&mut reader)? {
+        let is_streamed =
+            headers.iter().any(|(name, value)| name == "lambda-runtime-function-response-mode" && value == "streaming");
+        if let (None, true) = (length, is_streamed) {
+            let (sender, pieces) = mpsc::channel();
+            let connection = writer.try_clone()?;
+            arrived.send(Arrival::Stream(StreamedAnswer { headers, pieces, connection })).map_err(|_| Ended)?;
+            // A test that has seen enough lets go of its end.
+            read_chunks(&mut reader, |piece| _ = sender.send((Instant::now(), piece)))?;
+            drop(sender);
+            writer.write_all(ACCEPTED)?;
+            continue;
+        }
+        let mut body = Vec::new();
+        match length {
+            Some(length) => read_exactly(&mut reader, length, &mut body)?,
+            None => read_chunks(&mut reader, |piece| body.extend(piece))?,
+        }
         if target.ends_with("/invocation/next") {
-            arrived.send(Arrival::Poll(Instant::now()))?;
+            arrived.send(Arrival::Poll(Instant::now())).map_err(|_| Ended)?;
             let event = events.lock().unwrap_or_else(PoisonError::into_inner).recv()?;
             count += 1;
             writer.write_all(next(&event, count).as_bytes())?;
             continue;
         }
-        writer.write_all(
-            b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{\"status\":\"OK\"}\n",
-        )?;
-        arrived.send(if target.ends_with("/response") { Arrival::Answer(body) } else { Arrival::Failure(body) })?;
+        writer.write_all(ACCEPTED)?;
+        let arrival = if target.ends_with("/response") { Arrival::Answer(body) } else { Arrival::Failure(body) };
+        arrived.send(arrival).map_err(|_| Ended)?;
     }
     Ok(())
 }
@@ -138,32 +212,47 @@ fn next(event: &str, count: u32) -> String {
     )
 }
 
-/// The target and the body of the next request; `None` at the end of the connection.
-fn read_request(reader: &mut BufReader<TcpStream>) -> Result<Option<(String, Vec<u8>)>> {
+/// A request without its body.
+struct Head {
+    target: String,
+    /// None if it comes in chunks.
+    length: Option<usize>,
+    headers: Vec<(String, String)>,
+}
+
+/// The next request; `None` at the end of the connection.
+fn read_head(reader: &mut BufReader<TcpStream>) -> Result<Option<Head>> {
     let Some(start) = read_line(reader)? else { return Ok(None) };
-    let target = start.split(' ').nth(1).unwrap_or_default().to_owned();
-    let (mut length, mut is_chunked) = (0, false);
+    let mut head = Head { target: start.split(' ').nth(1).unwrap_or_default().to_owned(), length: Some(0), headers: Vec::new() };
     while let Some(header) = read_line(reader)?.filter(|h| !h.is_empty()) {
         let (name, value) = header.split_once(':').unwrap_or((&header, ""));
-        match name.to_ascii_lowercase().as_str() {
-            "content-length" => length = value.trim().parse()?,
-            "transfer-encoding" => is_chunked = value.trim().eq_ignore_ascii_case("chunked"),
+        let (name, value) = (name.to_ascii_lowercase(), value.trim().to_owned());
+        match name.as_str() {
+            "content-length" => head.length = Some(value.parse()?),
+            "transfer-encoding" if value.eq_ignore_ascii_case("chunked") => head.length = None,
             _ => {}
         }
+        head.headers.push((name, value));
     }
-    let mut body = Vec::new();
-    if !is_chunked {
-        read_exactly(reader, length, &mut body)?;
-        return Ok(Some((target, body)));
-    }
+    Ok(Some(head))
+}
+
+fn read_chunks(reader: &mut BufReader<TcpStream>, mut take: impl FnMut(Vec<u8>)) -> Result<()> {
+    let mut total = 0;
     loop {
         let size = read_line(reader)?.unwrap_or_default();
         let size = usize::from_str_radix(size.split(';').next().unwrap_or_default().trim(), 16)?;
-        read_exactly(reader, size, &mut body)?;
+        total += size;
+        if total > BODY_BYTES_MAX {
+            bail!("the answer is over {BODY_BYTES_MAX} bytes");
+        }
+        let mut piece = Vec::new();
+        read_exactly(reader, size, &mut piece)?;
         read_line(reader)?;
         if size == 0 {
-            return Ok(Some((target, body)));
+            return Ok(());
         }
+        take(piece);
     }
 }
 

@@ -58,7 +58,9 @@ enum Change {
 struct Act {
     key: usize,
     change: Change,
-    /// How many turns the others take first.
+    /// In the slot of the act before it, while that one's event may be on its way already.
+    is_beside: bool,
+    /// How many turns the others take first, and the act before it in the same slot.
     waits: u8,
     /// How many slots after the act each delivery comes: one per delivery, in any order.
     delays: Vec<usize>,
@@ -76,15 +78,29 @@ struct Schedule {
     turns: Vec<u8>,
 }
 
+impl Schedule {
+    /// The slot of each act.
+    fn slots(&self) -> Vec<usize> {
+        let starts = self.acts.iter().enumerate().map(|(at, act)| usize::from(at > 0 && !act.is_beside));
+        starts
+            .scan(0, |slot, step| {
+                *slot += step;
+                Some(*slot)
+            })
+            .collect()
+    }
+}
+
 fn schedules() -> impl Strategy<Value = Schedule> {
     let change = prop_oneof![5 => Just(Change::Upload), 1 => Just(Change::UploadLocked), 3 => Just(Change::Remove)];
-    let act = (0..KEYS.len(), change, 0..6_u8, vec(0..5_usize, 1..4));
-    let act = act.prop_map(|(key, change, waits, delays)| Act { key, change, waits, delays });
+    let beside = prop_oneof![2 => Just(false), 1 => Just(true)];
+    let act = (0..KEYS.len(), change, beside, 0..6_u8, vec(0..5_usize, 1..4));
+    let act = act.prop_map(|(key, change, is_beside, waits, delays)| Act { key, change, is_beside, waits, delays });
     let outage = prop_oneof![2 => Just(None), 1 => (0..40_u64, any::<bool>()).prop_map(Some)];
     let sweep = prop_oneof![3 => Just(None), 1 => (0..16_u8).prop_map(Some)];
     // Few calls wait, and those long: so that one run stands still between two calls while another one goes all the way.
     let turns = prop_oneof![6 => Just(0), 1 => 1..16_u8];
-    (vec(act, 1..12), vec(outage, 16), vec(sweep, 16), vec(turns, 0..300)).prop_map(|(acts, outages, sweeps, turns)| Schedule {
+    (vec(act, 1..16), vec(outage, 16), vec(sweep, 16), vec(turns, 0..300)).prop_map(|(acts, outages, sweeps, turns)| Schedule {
         acts,
         outages,
         sweeps,
@@ -128,6 +144,8 @@ struct House {
     /// A chat function that has been warm from the beginning.
     warm: SegmentIndex<MemoryObjects>,
     upkeep: SegmentWriter<MemoryObjects>,
+    /// The number of the last act.
+    last: std::cell::Cell<usize>,
 }
 
 impl House {
@@ -156,7 +174,17 @@ impl House {
         let indexers = (0..INDEXERS).map(indexer).collect();
         let warm = SegmentIndex::new(objects.clone(), model());
         let upkeep = SegmentWriter::seeded(objects, model(), INDEXERS as u64);
-        Self { outage, documents, index, registry, indexers, warm, upkeep }
+        Self { outage, documents, index, registry, indexers, warm, upkeep, last: std::cell::Cell::new(0) }
+    }
+
+    /// What a client's act leaves in the bucket. Its event carries the act's number as the sequencer: S3 orders them so.
+    fn act(&self, number: usize, key: &str, change: Change) {
+        assert!(self.last.replace(number) < number, "acts come in the order of their numbers");
+        match change {
+            Change::Upload => drop(self.documents.upload(key, words(number).as_bytes(), &[])),
+            Change::UploadLocked => drop(self.documents.upload(key, b"!encrypted", &[])),
+            Change::Remove => self.documents.take_away(key),
+        }
     }
 
     /// Hands an event to one of the indexers; `true` if it comes again.
@@ -201,15 +229,6 @@ fn words(number: usize) -> String {
     format!("The marker is number{number}x here.")
 }
 
-/// What a client's act leaves in the bucket. Its event carries the act's number as the sequencer: S3 orders them so.
-fn act(house: &House, number: usize, key: &str, change: Change) {
-    match change {
-        Change::Upload => drop(house.documents.upload(key, words(number).as_bytes(), &[])),
-        Change::UploadLocked => drop(house.documents.upload(key, b"!encrypted", &[])),
-        Change::Remove => house.documents.take_away(key),
-    }
-}
-
 /// The number of an act's event: those of what stands from the beginning come first.
 const fn number_of(act: usize) -> usize {
     STANDING.len() + act + 1
@@ -228,7 +247,7 @@ async fn check(schedule: &Schedule, report: &mut Report) -> Result<(), String> {
 
 async fn play(house: &House, schedule: &Schedule, counters: &Counters) -> Result<(), String> {
     for (number, key) in STANDING.iter().enumerate() {
-        act(house, number + 1, key, Change::Upload);
+        house.act(number + 1, key, Change::Upload);
         if house.deliver(number + 1, 0, key, Change::Upload, counters).await {
             return Err("not even the first uploads are indexed".into());
         }
@@ -236,7 +255,8 @@ async fn play(house: &House, schedule: &Schedule, counters: &Counters) -> Result
     house.outage.take_turns(schedule.turns.iter().copied());
     let mut due: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
     let mut again: Vec<usize> = Vec::new();
-    for slot in 0..schedule.acts.len() + 5 {
+    let slots = schedule.slots();
+    for slot in 0..slots.last().map_or(0, |last| last + 1) + 5 {
         let now = Timestamp::UNIX_EPOCH + SLOT * i32::try_from(slot).unwrap_or(i32::MAX);
         house.index.set_time(now);
         match schedule.outages.get(slot).copied().flatten() {
@@ -244,17 +264,23 @@ async fn play(house: &House, schedule: &Schedule, counters: &Counters) -> Result
             Some((after, false)) => house.outage.begin_after(after),
             Some((after, true)) => house.outage.lose_answer_after(after),
         }
-        // Everything of one slot happens at the same time: the client's act, every delivery that is due, a sweep, two readers.
+        // Everything of one slot happens at the same time: the clients' acts one after the other, every delivery that is due, a sweep, two readers.
         let deliver = |at: usize, delivery: usize| {
             let act = &schedule.acts[at];
             house.deliver(number_of(at), delivery, KEYS[act.key], act.change, counters)
         };
-        let client = async {
-            let Some(now) = schedule.acts.get(slot) else { return false };
-            wait(now.waits).await;
-            act(house, number_of(slot), KEYS[now.key], now.change);
-            now.delays.contains(&0) && deliver(slot, 0).await
-        };
+        let of_slot: Vec<usize> = (0..schedule.acts.len()).filter(|at| slots[*at] == slot).collect();
+        let mut waited = 0;
+        let clients = join_all(of_slot.iter().map(|&at| {
+            let now = &schedule.acts[at];
+            waited += now.waits;
+            let turns = waited;
+            async move {
+                wait(turns).await;
+                house.act(number_of(at), KEYS[now.key], now.change);
+                (at, now.delays.contains(&0) && deliver(at, 0).await)
+            }
+        }));
         let deliveries = due.remove(&slot).unwrap_or_default();
         let deliveries = join_all(deliveries.into_iter().map(|(at, delivery)| async move { (at, deliver(at, delivery).await) }));
         let sweep = async {
@@ -264,13 +290,12 @@ async fn play(house: &House, schedule: &Schedule, counters: &Counters) -> Result
             }
         };
         let readers = join(read(house, false, counters), read(house, true, counters));
-        let ((first_again, delivered), ((), (warm, cold))) = join(join(client, deliveries), join(sweep, readers)).await;
+        let ((first, delivered), ((), (warm, cold))) = join(join(clients, deliveries), join(sweep, readers)).await;
         warm.and(cold).map_err(|violation| format!("slot {slot}: {violation}"))?;
-        again.extend(first_again.then_some(slot));
-        again.extend(delivered.into_iter().filter(|(_, again)| *again).map(|(at, _)| at));
-        if let Some(now) = schedule.acts.get(slot) {
-            for (delivery, delay) in now.delays.iter().enumerate().filter(|(_, delay)| **delay > 0) {
-                due.entry(slot + delay).or_default().push((slot, delivery));
+        again.extend(first.into_iter().chain(delivered).filter(|(_, again)| *again).map(|(at, _)| at));
+        for at in of_slot {
+            for (delivery, delay) in schedule.acts[at].delays.iter().enumerate().filter(|(_, delay)| **delay > 0) {
+                due.entry(slot + delay).or_default().push((at, delivery));
             }
         }
     }

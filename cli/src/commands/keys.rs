@@ -157,12 +157,17 @@ fn lines(provider: &str, said: &Value) -> Vec<String> {
         None => format!("version {}, stored {}", text(&key["version"]), text(&key["stored"])),
     };
     let mut lines = vec![one_line(provider)];
-    lines.push(if said["current"].is_null() { "  in use      none".to_owned() } else { format!("  in use      {}", shown(&said["current"])) });
+    lines.push(if said["current"].is_null() {
+        "  in use      none".to_owned()
+    } else {
+        format!("  in use      {}", shown(&said["current"]))
+    });
     if !said["pending"].is_null() {
         lines.push(format!("  introduced  {}", shown(&said["pending"])));
     }
     for key in said["replaced"].as_array().into_iter().flatten() {
-        let (word, since) = if key["revoking"].is_null() { ("replaced", &key["replaced"]) } else { ("to revoke", &key["revoking"]) };
+        let (word, since) =
+            if key["revoking"].is_null() { ("replaced", &key["replaced"]) } else { ("to revoke", &key["revoking"]) };
         lines.push(format!("  {word:<10}  {}, since {}", shown(key), text(since)));
     }
     match said["depth"].as_u64() {

@@ -22,6 +22,7 @@ mod stack;
 mod status;
 mod transfer;
 mod upload;
+mod versions;
 
 use crate::args::{Arguments, Command, ProfileCommand};
 use crate::client::Client;
@@ -50,6 +51,7 @@ pub fn run(arguments: &Arguments, config: &Config, screen: &mut Screen) -> Resul
         Command::Upload(upload) => upload::run(upload, &client()?, screen),
         Command::Ls(list) => list::run(list, &client()?, screen),
         Command::Show(one) => show::run(one, &client()?, screen),
+        Command::Versions(one) => versions::run(one, &client()?, screen),
         Command::Edit(edit) => edit::run(edit, &client()?, screen),
         Command::Open(open) => open::run(open, &client()?, screen),
         Command::Rm(remove) => remove::run(remove, &client()?, screen),

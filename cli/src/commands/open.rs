@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// Prints the link, or downloads what is behind it.
 pub fn run(open: &Open, client: &Client, screen: &mut Screen) -> Result<Outcome> {
-    let link = client.content_link(&open.id)?;
+    let link = client.content_link(&open.id, open.version.as_deref())?;
     if let Some(path) = &open.output {
         let bar = Bar::alone(screen, open.id.as_str());
         bar.doing("downloading");

@@ -3,7 +3,7 @@
 use crate::args::Upload;
 use crate::client::Client;
 use crate::display::progress::Bar;
-use crate::wire::{Announcement, Document};
+use crate::wire::{Announcement, Document, NewVersion};
 use anyhow::{Context, Result};
 use domain::documents::attributes::{Group, Tag};
 use domain::documents::index_object::reason_code;
@@ -48,15 +48,18 @@ pub fn send(path: &Path, upload: &Upload, client: &Client, bar: &Bar) -> Result<
     }
     bar.doing("reading");
     let sha256 = digest(&mut file).with_context(cannot)?;
-    let announced = client.announce(&Announcement {
-        name: &name,
-        size_bytes,
-        sha256,
-        title: upload.title.as_deref(),
-        tags: upload.tags.iter().map(Tag::as_str).collect(),
-        date: upload.date.map(|date| date.to_string()),
-        groups: upload.groups.iter().map(Group::as_str).collect(),
-    })?;
+    let announced = match &upload.replace {
+        Some(id) => client.announce_version(id, &NewVersion { size_bytes, sha256 })?,
+        None => client.announce(&Announcement {
+            name: &name,
+            size_bytes,
+            sha256,
+            title: upload.title.as_deref(),
+            tags: upload.tags.iter().map(Tag::as_str).collect(),
+            date: upload.date.map(|date| date.to_string()),
+            groups: upload.groups.iter().map(Group::as_str).collect(),
+        })?,
+    };
     let file = File::open(path).with_context(cannot)?;
     // A file that has grown since is refused by its checksum, not cut off by its announced size.
     let mut counted = Counted { inner: file.take(size_bytes), done: 0, total: size_bytes, bar };

@@ -56,6 +56,8 @@ struct Failure {
 struct Waiting {
     at: usize,
     bar: Bar,
+    /// The version that it replaces.
+    before: Option<String>,
     document: Document,
     moved: Instant,
     next: Instant,
@@ -72,7 +74,9 @@ struct Sent {
 /// Uploads.
 pub fn run(upload: &Upload, client: &Client, screen: &mut Screen) -> Result<Outcome> {
     let files = collect(&upload.paths)?;
-    ensure!(upload.title.is_none() || files.len() == 1, "--title is for one file, and these are {}.", files.len());
+    for (option, is_given) in [("--title", upload.title.is_some()), ("--replace", upload.replace.is_some())] {
+        ensure!(!is_given || files.len() == 1, "{option} is for one file, and these are {}.", files.len());
+    }
     // Before the threads: at most one question for a password.
     client.bearer()?;
     let (jobs, taken) = mpsc::channel::<(usize, Bar)>();
@@ -137,7 +141,8 @@ impl Run<'_> {
                 Ok(Sent { at, bar, result: Ok(document) }) if !self.upload.no_wait => {
                     bar.doing("uploaded");
                     let now = Instant::now();
-                    waiting.push(Waiting { at, bar, document, moved: now, next: now + LOOK_FIRST, every: LOOK_FIRST, failed: 0 });
+                    let (before, next) = (document.version.clone(), now + LOOK_FIRST);
+                    waiting.push(Waiting { at, bar, before, document, moved: now, next, every: LOOK_FIRST, failed: 0 });
                 }
                 Ok(Sent { at, bar, result }) => {
                     drop(bar);
@@ -180,10 +185,12 @@ impl Run<'_> {
                     (one.moved, one.every) = (Instant::now(), LOOK_FIRST);
                 }
                 one.document = document;
-                if one.document.status.is_indexed() {
+                // Until the bucket's event has come, the document is what it was.
+                let has_come = one.before.is_none() || one.document.version != one.before;
+                if has_come && one.document.status.is_indexed() {
                     return over(one, None);
                 }
-                if one.document.status.is_failed() {
+                if has_come && one.document.status.is_failed() {
                     let failure = Failure {
                         reason: one.document.reason.clone().unwrap_or_else(|| "unknown".into()),
                         advice: one.document.advice.clone().unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! Question to cited answer, over HTTP. `POST /v1/chat`.
+//! Question to cited answer, over HTTP. `POST /v1/chat` answers whole, `POST /v1/chat/stream` sentence by sentence.
 
 mod config;
 mod keys;
@@ -6,15 +6,16 @@ pub mod models;
 pub mod money;
 mod request;
 mod response;
+mod stream;
 
 pub use config::Config;
 
-use api::{Kind, Problem};
+use api::{Kind, Problem, Reply};
 use domain::audit::AuditLog;
 use domain::chat::extractive::ExtractiveModel;
 use domain::chat::support::SupportChecker;
-use domain::chat::{Answer, AnswerQuestion, AnswerQuestionError, ChatModel, SupportPolicy};
-use domain::context::Act;
+use domain::chat::{Answer, AnswerQuestion, AnswerQuestionError, ChatModel, Question, SupportPolicy};
+use domain::context::{Act, Context};
 use domain::ids::{DocumentId, IdSource, TenantId};
 use domain::limits::{AdmissionLog, AdmitRequest, Limit, Limits};
 use domain::retrieval::{ChunkIndex, Embedder};
@@ -112,21 +113,21 @@ fn search(config: &Config, sdk: &aws_types::SdkConfig, bucket: Arc<Bucket>) -> B
     Box::new(TieredIndex::new(segments, Box::new(vectors), engines, runtime::ids::now))
 }
 
-/// Answers one request. Every outcome is a response.
+/// Answers one request, whole or in pieces as its route says.
+pub async fn reply(app: &Arc<Chat>, request: Request) -> Reply {
+    if api::route(&request).1 == stream::ROUTE {
+        return Reply::Stream(stream::open(app, &request).await);
+    }
+    Reply::Whole(handle(app, &request).await)
+}
+
+/// Answers one request at once. Every outcome is a response.
 pub async fn handle(app: &Chat, request: &Request) -> Response<Body> {
     let id = api::request_id(request);
     let mut invocation = Invocation::begin("chat", id.as_str());
     let (outcome, response) = match ask(app, request).await {
         Ok(answer) => {
-            invocation.metric("Passages", Unit::Count, answer.passages as f64);
-            invocation.metric("Sentences", Unit::Count, answer.sentences.len() as f64);
-            invocation.metric("UnsupportedSentences", Unit::Count, answer.unsupported as f64);
-            if !answer.unreadable.is_empty() {
-                let documents: Vec<&str> = answer.unreadable.iter().map(DocumentId::as_str).collect();
-                tracing::error!(request_id = id.as_str(), documents = documents.join(" "), "cannot be read and was left out");
-                telemetry::alert("chat", "UnreadableDocuments", documents.len() as f64);
-            }
-            let outcome = answer.refusal.map_or("answered", domain::chat::Refusal::as_str);
+            let outcome = measure(&mut invocation, &answer, id.as_str());
             (outcome, api::json(200, &response::AnswerBody::new(&answer, id.as_str())))
         }
         Err(problem) => (problem.code(), problem.into_response(id.as_str())),
@@ -135,23 +136,45 @@ pub async fn handle(app: &Chat, request: &Request) -> Response<Body> {
     response
 }
 
+/// Puts an answer's figures into the invocation's record.
+fn measure(invocation: &mut Invocation, answer: &Answer, request_id: &str) -> &'static str {
+    invocation.metric("Passages", Unit::Count, answer.passages as f64);
+    invocation.metric("Sentences", Unit::Count, answer.sentences.len() as f64);
+    invocation.metric("UnsupportedSentences", Unit::Count, answer.unsupported as f64);
+    if !answer.unreadable.is_empty() {
+        let documents: Vec<&str> = answer.unreadable.iter().map(DocumentId::as_str).collect();
+        tracing::error!(request_id, documents = documents.join(" "), "cannot be read and was left out");
+        telemetry::alert("chat", "UnreadableDocuments", documents.len() as f64);
+    }
+    answer.refusal.map_or("answered", domain::chat::Refusal::as_str)
+}
+
 async fn ask(app: &Chat, request: &Request) -> Result<Answer, Problem> {
+    let (context, question) = admit(app, request, "/chat").await?;
+    use_case(app).run(&context, &question).await.map_err(|error| problem(&context, &error))
+}
+
+/// Reads a question and admits whoever asks it.
+async fn admit(app: &Chat, request: &Request, route: &'static str) -> Result<(Context, Question), Problem> {
     let context = api::context(request, runtime::ids::now())?;
     let (method, template) = api::route(request);
-    if (method, template.as_str()) != ("POST", "/chat") {
-        return Err(Problem::new(Kind::NoSuchRoute, "This function answers POST /v1/chat."));
+    if (method, template.as_str()) != ("POST", route) {
+        return Err(Problem::new(Kind::NoSuchRoute, "This function answers POST /v1/chat and POST /v1/chat/stream."));
     }
     let question = request::question(request, app.ids.as_ref(), context.now)?;
+    // Who may not ask at all uses up nothing.
+    context.allow(Act::Ask).map_err(|error| problem(&context, &error.into()))?;
     let admit =
         AdmitRequest { limits: &app.limits, log: app.admissions.as_ref(), audit: app.audit.as_ref(), ids: app.ids.as_ref() };
-    // Who may not ask at all uses up nothing.
-    if context.allow(Act::Ask).is_ok() {
-        admit.run(&context, Limit::Questions).await.map_err(|error| {
-            tracing::warn!(request_id = context.request_id.as_str(), %error, "not admitted");
-            Problem::from_fault(error.fault(), Kind::BadQuestion, "")
-        })?;
-    }
-    let use_case = AnswerQuestion {
+    admit.run(&context, Limit::Questions).await.map_err(|error| {
+        tracing::warn!(request_id = context.request_id.as_str(), %error, "not admitted");
+        Problem::from_fault(error.fault(), Kind::BadQuestion, "")
+    })?;
+    Ok((context, question))
+}
+
+fn use_case(app: &Chat) -> AnswerQuestion<'_> {
+    AnswerQuestion {
         index: app.index.as_ref(),
         embedder: app.embedder.as_ref(),
         model: app.model.as_ref(),
@@ -160,13 +183,14 @@ async fn ask(app: &Chat, request: &Request) -> Result<Answer, Problem> {
         policy: app.policy,
         audit: app.audit.as_ref(),
         ids: app.ids.as_ref(),
+    }
+}
+
+fn problem(context: &Context, error: &AnswerQuestionError) -> Problem {
+    tracing::warn!(request_id = context.request_id.as_str(), %error, detail = ?error, "not answered");
+    let detail = match error {
+        AnswerQuestionError::NotAllowed(not_allowed) => not_allowed.to_string(),
+        AnswerQuestionError::Port(_) | AnswerQuestionError::Gone => String::new(),
     };
-    use_case.run(&context, &question).await.map_err(|error| {
-        tracing::warn!(request_id = context.request_id.as_str(), %error, detail = ?error, "not answered");
-        let detail = match &error {
-            AnswerQuestionError::NotAllowed(not_allowed) => not_allowed.to_string(),
-            AnswerQuestionError::Port(_) => String::new(),
-        };
-        Problem::from_fault(error.fault(), Kind::BadQuestion, detail)
-    })
+    Problem::from_fault(error.fault(), Kind::BadQuestion, detail)
 }

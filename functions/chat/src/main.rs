@@ -1,7 +1,8 @@
 //! Wiring of the chat function: settings, clients, model, run.
 
 use chat::{Chat, Config};
-use lambda_http::{Error, Request, run, service_fn};
+use lambda_http::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Three tries fit into the 28 s that an answer may take.
@@ -11,8 +12,8 @@ const ATTEMPT: Duration = Duration::from_secs(6);
 async fn main() -> Result<(), Error> {
     let config = Config::from_env()?;
     runtime::telemetry::init(&config.log_level);
-    let app = Chat::connect(&config, &runtime::aws::sdk_config(ATTEMPT).await)?;
+    let app = Arc::new(Chat::connect(&config, &runtime::aws::sdk_config(ATTEMPT).await)?);
     app.prime(config.default_tenant.as_ref()).await;
     let app = &app;
-    run(service_fn(move |request: Request| async move { Ok::<_, Error>(chat::handle(app, &request).await) })).await
+    api::serve(move |request| async move { chat::reply(app, request).await }).await
 }

@@ -7,6 +7,7 @@ use domain::spending::{Catalogue, Grade, Provider};
 use domain::text::Analyzer;
 use llm::gateway::Bounds;
 use llm::{Address, Gate, Gateway, HttpClient, HttpProvider, MakeClientError, ProviderClient, Route};
+use runtime::telemetry;
 use secrets::SecretKeyRing;
 use std::sync::Arc;
 use store::LimitsTable;
@@ -60,6 +61,7 @@ pub fn gateway(config: &Config, sdk: &aws_types::SdkConfig) -> Result<Option<Gat
         breakers: money::breakers(config, sdk),
         bounds,
         clock: runtime::ids::now,
+        unanswered: || telemetry::alert("chat", "ModelsUnanswered", 1.0),
         analyzer: Analyzer::default(),
     }))
 }

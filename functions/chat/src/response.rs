@@ -1,5 +1,6 @@
 //! An answer to `{answer: [{text, support, citations}], refused, refusal?, notice?, conversation_id, model, usage, trace_id}`.
 
+use domain::chat::scope::OutOfScope;
 use domain::chat::support::{Support, Unsupported};
 use domain::chat::{Answer, Citation};
 use serde::Serialize;
@@ -8,6 +9,14 @@ use serde::Serialize;
 #[derive(Serialize)]
 pub struct AnswerBody<'a> {
     answer: Vec<SentenceBody<'a>>,
+    usage: UsageBody,
+    #[serde(flatten)]
+    end: EndBody<'a>,
+}
+
+/// What is known of an answer at its end.
+#[derive(Serialize)]
+pub struct EndBody<'a> {
     refused: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     refusal: Option<RefusalBody<'a>>,
@@ -19,7 +28,6 @@ pub struct AnswerBody<'a> {
     unreadable_documents: Vec<&'a str>,
     conversation_id: &'a str,
     model: &'a str,
-    usage: UsageBody,
     /// The model stopped before its end: what is there is proven, and something may be missing.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
@@ -33,8 +41,9 @@ struct SentenceBody<'a> {
     citations: Vec<CitationBody<'a>>,
 }
 
+/// Wire form of a citation.
 #[derive(Serialize)]
-struct CitationBody<'a> {
+pub struct CitationBody<'a> {
     document_id: &'a str,
     version: &'a str,
     title: &'a str,
@@ -57,7 +66,7 @@ struct RefusalBody<'a> {
 
 /// `quoted` word for word, `reworded` with every claim found, or `unsupported` with what was not found.
 #[derive(Serialize)]
-struct SupportBody {
+pub struct SupportBody {
     verdict: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
@@ -73,14 +82,22 @@ impl From<Result<Support, Unsupported>> for SupportBody {
     }
 }
 
+/// What the question asks for that documents cannot give.
 #[derive(Serialize)]
-struct NoticeBody {
+pub struct NoticeBody {
     reason: &'static str,
     message: &'static str,
 }
 
+impl From<OutOfScope> for NoticeBody {
+    fn from(notice: OutOfScope) -> Self {
+        Self { reason: notice.as_str(), message: notice.message() }
+    }
+}
+
+/// What an answer used.
 #[derive(Serialize)]
-struct UsageBody {
+pub struct UsageBody {
     passages: usize,
     /// Sentences that a model proposed and that their citations do not support.
     unsupported_sentences: usize,
@@ -104,6 +121,37 @@ impl<'a> From<&'a Citation> for CitationBody<'a> {
     }
 }
 
+impl From<&Answer> for UsageBody {
+    fn from(answer: &Answer) -> Self {
+        Self {
+            passages: answer.passages,
+            unsupported_sentences: answer.unsupported,
+            input_tokens: answer.usage.sent(),
+            output_tokens: answer.usage.received(),
+        }
+    }
+}
+
+impl<'a> EndBody<'a> {
+    /// The end of an answer.
+    pub fn new(answer: &'a Answer, trace_id: &'a str) -> Self {
+        Self {
+            refused: answer.refusal.is_some(),
+            refusal: answer.refusal.map(|refusal| RefusalBody {
+                reason: refusal.as_str(),
+                message: refusal.message(),
+                nearest: answer.nearest.iter().map(CitationBody::from).collect(),
+            }),
+            notice: answer.notice.map(NoticeBody::from),
+            unreadable_documents: answer.unreadable.iter().map(domain::ids::DocumentId::as_str).collect(),
+            conversation_id: answer.conversation.as_str(),
+            model: &answer.model,
+            truncated: answer.is_truncated,
+            trace_id,
+        }
+    }
+}
+
 impl<'a> AnswerBody<'a> {
     /// The wire form of an answer.
     pub fn new(answer: &'a Answer, trace_id: &'a str) -> Self {
@@ -114,24 +162,8 @@ impl<'a> AnswerBody<'a> {
         };
         Self {
             answer: answer.sentences.iter().map(sentence).collect(),
-            refused: answer.refusal.is_some(),
-            refusal: answer.refusal.map(|refusal| RefusalBody {
-                reason: refusal.as_str(),
-                message: refusal.message(),
-                nearest: answer.nearest.iter().map(CitationBody::from).collect(),
-            }),
-            notice: answer.notice.map(|notice| NoticeBody { reason: notice.as_str(), message: notice.message() }),
-            unreadable_documents: answer.unreadable.iter().map(domain::ids::DocumentId::as_str).collect(),
-            conversation_id: answer.conversation.as_str(),
-            model: &answer.model,
-            usage: UsageBody {
-                passages: answer.passages,
-                unsupported_sentences: answer.unsupported,
-                input_tokens: answer.usage.sent(),
-                output_tokens: answer.usage.received(),
-            },
-            truncated: answer.is_truncated,
-            trace_id,
+            usage: answer.into(),
+            end: EndBody::new(answer, trace_id),
         }
     }
 }

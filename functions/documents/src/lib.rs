@@ -11,9 +11,10 @@ use domain::audit::AuditLog;
 use domain::context::{Act, Context};
 use domain::documents::manage::{ManageDocuments, ManageDocumentsError};
 use domain::documents::registry::DocumentRegistry;
+use domain::documents::versions::ManageVersions;
 use domain::ids::IdSource;
 use domain::limits::{AdmissionLog, AdmitRequest, Limit, Limits};
-use domain::objects::{LinkSigner, ObjectWriter};
+use domain::objects::{LinkSigner, ObjectHistory, ObjectReader, ObjectWriter};
 use domain::retrieval::IndexWriter;
 use index::{ManifestCatalogue, SegmentWriter};
 use lambda_http::{Body, Request, Response};
@@ -32,6 +33,10 @@ pub struct Documents {
     pub links: Box<dyn LinkSigner>,
     /// Removes objects.
     pub objects: Box<dyn ObjectWriter>,
+    /// What is in the bucket now.
+    pub reader: Box<dyn ObjectReader>,
+    /// What it keeps of what was there before.
+    pub history: Box<dyn ObjectHistory>,
     /// What searches see of a document.
     pub index: Box<dyn IndexWriter>,
     /// The audit trail.
@@ -56,7 +61,9 @@ impl Documents {
         Self {
             registry: Box::new(DocumentsTable::new(sdk, config.documents_table.clone())),
             links: Box::new(bucket.clone()),
-            objects: Box::new(bucket),
+            objects: Box::new(bucket.clone()),
+            reader: Box::new(bucket.clone()),
+            history: Box::new(bucket),
             index: writer(config, sdk, index),
             audit: Box::new(AuditTable::new(sdk, config.audit_table.clone())),
             ids: Box::new(SystemIds),
@@ -102,6 +109,16 @@ async fn answer(app: &Documents, request: &Request) -> Result<(&'static str, Res
         size_bytes_max: app.upload_bytes_max,
         upload_link_s: app.upload_link_s,
     };
+    let versions = ManageVersions {
+        registry: app.registry.as_ref(),
+        links: app.links.as_ref(),
+        history: app.history.as_ref(),
+        objects: app.reader.as_ref(),
+        audit: app.audit.as_ref(),
+        ids: app.ids.as_ref(),
+        size_bytes_max: app.upload_bytes_max,
+        upload_link_s: app.upload_link_s,
+    };
     let refused = |error| refusal(&context, &error);
     let (method, template) = api::route(request);
     Ok(match (method, template.as_str()) {
@@ -122,8 +139,23 @@ async fn answer(app: &Documents, request: &Request) -> Result<(&'static str, Res
             ("shown", api::json(200, &response::document(&document, context.now)))
         }
         ("GET", "/documents/{id}/content") => {
-            let (link, expires_s) = use_case.content(&context, &request::document_id(request)?).await.map_err(refused)?;
+            let id = request::document_id(request)?;
+            let linked = match api::query_parameter(request, "version") {
+                None => use_case.content(&context, &id).await,
+                Some(version) => versions.content(&context, &id, &version).await,
+            };
+            let (link, expires_s) = linked.map_err(refused)?;
             ("linked", api::json(200, &response::content(&link, expires_s)))
+        }
+        ("GET", "/documents/{id}/versions") => {
+            let found = versions.list(&context, &request::document_id(request)?).await.map_err(refused)?;
+            ("versions_listed", api::json(200, &response::versions(&found)))
+        }
+        ("POST", "/documents/{id}/versions") => {
+            let (id, new) = (request::document_id(request)?, request::new_version(request)?);
+            admit(app, &context).await?;
+            let announced = versions.announce(&context, &id, &new).await.map_err(refused)?;
+            ("version_announced", api::json(201, &response::announced(&announced, context.now)))
         }
         ("PATCH", "/documents/{id}") => {
             let (id, description) = (request::document_id(request)?, request::description(request)?);

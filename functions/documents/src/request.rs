@@ -3,6 +3,7 @@
 use api::{Kind, Problem};
 use domain::documents::attributes::{Attributes, ParseAttributesError, Tag, parse_date};
 use domain::documents::manage::{Announcement, Description, LIST_LIMIT_MAX};
+use domain::documents::versions::NewVersion;
 use domain::ids::DocumentId;
 use lambda_http::Request;
 use serde::{Deserialize, Deserializer};
@@ -12,6 +13,8 @@ const LIST_LIMIT: u32 = 50;
 
 const SHAPE: &str = "{\"name\": file name, \"size_bytes\": number, \"sha256\": 64 hexadecimal digits, \"title\"?: text, \"media_type\"?: text, \
      \"tags\"?: [texts], \"date\"?: \"YYYY-MM-DD\", \"groups\"?: [names]}";
+
+const VERSION_SHAPE: &str = "{\"size_bytes\": number, \"sha256\": 64 hexadecimal digits, \"media_type\"?: text}";
 
 const DESCRIPTION_SHAPE: &str = "{\"title\"?: text, \"tags\"?: [texts], \"date\"?: \"YYYY-MM-DD\" or null, \"groups\"?: [names]}";
 
@@ -29,6 +32,15 @@ struct AnnouncementBody {
     date: Option<String>,
     #[serde(default)]
     groups: Vec<String>,
+}
+
+/// Wire form.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VersionBody {
+    size_bytes: u64,
+    sha256: String,
+    media_type: Option<String>,
 }
 
 /// Wire form. What is absent stays; a date of `null` is taken away.
@@ -56,8 +68,7 @@ fn bad(error: ParseAttributesError) -> Problem {
 /// Reads an announcement.
 pub fn announcement(request: &Request) -> Result<Announcement, Problem> {
     let body: AnnouncementBody = api::decode(request, SHAPE)?;
-    let sha256 = hexadecimal(&body.sha256)
-        .ok_or_else(|| Problem::new(Kind::BadDocument, "sha256 must be the 64 hexadecimal digits of the file's SHA-256."))?;
+    let sha256 = sha256(&body.sha256)?;
     Ok(Announcement {
         tags: Attributes::tags(&body.tags).map_err(bad)?,
         date: body.date.as_deref().map(parse_date).transpose().map_err(bad)?,
@@ -68,6 +79,17 @@ pub fn announcement(request: &Request) -> Result<Announcement, Problem> {
         sha256,
         media_type: body.media_type,
     })
+}
+
+/// Reads what a new version is.
+pub fn new_version(request: &Request) -> Result<NewVersion, Problem> {
+    let body: VersionBody = api::decode(request, VERSION_SHAPE)?;
+    Ok(NewVersion { size_bytes: body.size_bytes, sha256: sha256(&body.sha256)?, media_type: body.media_type })
+}
+
+fn sha256(text: &str) -> Result<[u8; 32], Problem> {
+    let bad = || Problem::new(Kind::BadDocument, "sha256 must be the 64 hexadecimal digits of the file's SHA-256.");
+    hexadecimal(text).ok_or_else(bad)
 }
 
 /// Reads a description.

@@ -5,6 +5,7 @@ use domain::documents::index_object::reason_code;
 use domain::documents::manage::Announced;
 use domain::documents::pages::Format;
 use domain::documents::registry::{Document, DocumentPage, Progress};
+use domain::documents::versions::Versions;
 use domain::objects::Link;
 use domain::phi::IdentifierCounts;
 use jiff::Timestamp;
@@ -78,6 +79,39 @@ pub struct PageBody<'a> {
     /// `?after=` of the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<&'a str>,
+}
+
+/// Wire form of a document's versions.
+#[derive(Serialize)]
+pub struct VersionsBody<'a> {
+    document_id: &'a str,
+    /// The newest first.
+    versions: Vec<VersionBody<'a>>,
+}
+
+/// Wire form of one version.
+#[derive(Serialize)]
+struct VersionBody<'a> {
+    version: &'a str,
+    size_bytes: u64,
+    written_at: Timestamp,
+    /// Whether it is the last that was uploaded.
+    is_newest: bool,
+    /// Whether answers cite it.
+    is_searchable: bool,
+}
+
+/// A document's versions.
+pub fn versions(found: &Versions) -> VersionsBody<'_> {
+    let searchable = found.document.searchable_version.as_deref();
+    let versions = found.versions.iter().enumerate().map(|(at, version)| VersionBody {
+        version: &version.version_id,
+        size_bytes: version.size_bytes,
+        written_at: version.written,
+        is_newest: at == 0,
+        is_searchable: searchable == Some(version.version_id.as_str()),
+    });
+    VersionsBody { document_id: found.document.id.as_str(), versions: versions.collect() }
 }
 
 /// A document as of now.

@@ -74,7 +74,7 @@ pub async fn handle(app: &Rotations, event: &Value, id: &str) -> Result<Value, E
     match job {
         Job::Step { secret, token, step } => {
             let done = run_step(app, &secret, &token, step, &context).await;
-            invocation.end(done.as_ref().map_or_else(|error| error.code(), |()| step.as_str()));
+            invocation.end(done.as_ref().map_or_else(RotateKeyError::code, |()| step.as_str()));
             done.map(|()| json!({})).map_err(Into::into)
         }
         Job::Command { command, provider } => run_command(app, &command, provider, &context, invocation).await,

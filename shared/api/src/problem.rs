@@ -113,17 +113,19 @@ impl Problem {
         self.kind == Kind::Denied
     }
 
+    fn wire<'a>(&'a self, trace_id: &'a str) -> Wire<'a> {
+        let (name, title, status) = self.kind.parts();
+        Wire { r#type: format!("urn:clinchat:problem:{name}"), title, status: status.as_u16(), detail: &self.detail, trace_id }
+    }
+
+    /// Its JSON alone: an answer that has begun can no longer have another status.
+    pub fn to_json(&self, trace_id: &str) -> String {
+        serde_json::to_string(&self.wire(trace_id)).unwrap_or_default()
+    }
+
     /// The response.
     pub fn into_response(self, trace_id: &str) -> Response<Body> {
-        let (name, title, status) = self.kind.parts();
-        let wire = Wire {
-            r#type: format!("urn:clinchat:problem:{name}"),
-            title,
-            status: status.as_u16(),
-            detail: &self.detail,
-            trace_id,
-        };
-        let mut response = with_body(status, "application/problem+json", &wire);
+        let mut response = with_body(self.kind.parts().2, "application/problem+json", &self.wire(trace_id));
         if let Some(seconds) = self.retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }

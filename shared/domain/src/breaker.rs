@@ -6,6 +6,7 @@ use crate::ids::IdSource;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
+use std::time::Duration;
 use ulid::Ulid;
 
 /// When it opens and for how long.
@@ -77,6 +78,17 @@ pub enum Permission {
     },
 }
 
+/// What a call has shown of a provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// It answers.
+    Well,
+    /// It does not.
+    Unwell,
+    /// It has said itself for how long nobody should ask.
+    Busy(Duration),
+}
+
 fn after(now: Timestamp, seconds: u32) -> Timestamp {
     now.saturating_add(SignedDuration::from_secs(seconds.into())).unwrap_or(Timestamp::MAX)
 }
@@ -100,10 +112,16 @@ impl BreakerState {
 
     /// The state after a call that was permitted, if it changes. What a call says that began before the breaker opened does not
     /// count any more.
-    pub fn after_call(&self, rules: &BreakerRules, permission: Permission, worked: bool, now: Timestamp) -> Option<Self> {
+    pub fn after_call(&self, rules: &BreakerRules, permission: Permission, shown: Shown, now: Timestamp) -> Option<Self> {
+        let worked = shown == Shown::Well;
+        let pause = match shown {
+            Shown::Busy(pause) => Some(u32::try_from(pause.as_secs()).unwrap_or(u32::MAX).clamp(1, rules.open_seconds_max)),
+            Shown::Well | Shown::Unwell => None,
+        };
         match (self, permission, worked) {
             (Self::Closed { failures: 0, .. }, _, true) => None,
             (Self::Closed { .. }, _, true) => Some(Self::default()),
+            (Self::Closed { .. }, _, false) if pause.is_some() => Some(Self::Open { until: after(now, pause?), openings: 1 }),
             (Self::Closed { failures, last }, _, false) => {
                 let in_row = now.duration_since(*last) <= SignedDuration::from_secs(rules.row_seconds.into());
                 let failures = if in_row { failures + 1 } else { 1 };
@@ -116,7 +134,7 @@ impl BreakerState {
             (Self::HalfOpen { probe, .. }, Permission::Probe(mine), true) if *probe == mine => Some(Self::default()),
             (Self::HalfOpen { probe, openings, .. }, Permission::Probe(mine), false) if *probe == mine => {
                 let doubled = rules.open_seconds.saturating_mul(2_u32.saturating_pow(*openings));
-                let until = after(now, doubled.min(rules.open_seconds_max));
+                let until = after(now, pause.unwrap_or_else(|| doubled.min(rules.open_seconds_max)));
                 Some(Self::Open { until, openings: openings.saturating_add(1) })
             }
             _ => None,
@@ -189,10 +207,10 @@ impl Breakers {
     }
 
     /// Says how a permitted call went. Most calls change nothing and write nothing.
-    pub async fn report(&self, permit: Permit, worked: bool, now: Timestamp) -> Result<(), PortError> {
+    pub async fn report(&self, permit: Permit, shown: Shown, now: Timestamp) -> Result<(), PortError> {
         let Permit { provider, permission, mut read } = permit;
         for _ in 0..Self::ATTEMPTS {
-            let Some(next) = read.state.after_call(&self.rules, permission, worked, now) else { return Ok(()) };
+            let Some(next) = read.state.after_call(&self.rules, permission, shown, now) else { return Ok(()) };
             match self.store.replace(provider, &read, &next).await {
                 Err(PortError::Conflict { .. }) => read = self.store.load(provider).await?,
                 done => return done,

@@ -65,6 +65,24 @@ pub trait ObjectReader: Send + Sync {
     async fn keys_before(&self, prefix: &str, before: Timestamp) -> Result<Vec<String>, PortError>;
 }
 
+/// One version of an object that can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectVersion {
+    /// Its id.
+    pub version_id: String,
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// When it was written.
+    pub written: Timestamp,
+}
+
+/// Knows what a versioned bucket keeps.
+#[async_trait]
+pub trait ObjectHistory: Send + Sync {
+    /// The versions at a key, the newest first, without marks of deletion.
+    async fn versions(&self, key: &str) -> Result<Vec<ObjectVersion>, PortError>;
+}
+
 /// Writes objects.
 #[async_trait]
 pub trait ObjectWriter: Send + Sync {

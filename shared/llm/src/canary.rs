@@ -1,16 +1,17 @@
 //! Tries a key of a provider: lists its models, and has the model that answers questions write next to nothing. The call is paid
 //! for like any other: reserved before, booked after, with its intent in the audit trail.
 
+use crate::ended::Ended;
 use crate::http::Patience;
-use crate::outcome::{Billed, CallError, Failure};
-use crate::provider::{Form, Message, ModelRequest, ProviderClient as _, Reply};
+use crate::outcome::Failure;
+use crate::provider::{Form, Message, ModelRequest, ProviderClient as _};
 use crate::wire::HttpProvider;
 use async_trait::async_trait;
 use domain::audit::{AuditEvent, AuditValue, Entity, EventType, Intent, Label, Outcome};
 use domain::context::Context;
 use domain::keys::ApiKey;
 use domain::keys::rotation::{Canary, Trial, Verdict};
-use domain::spending::{Attempt, AttemptOutcome, Ledger, Model, Sent, TokenUsage};
+use domain::spending::{Attempt, AttemptOutcome, Ledger, Model, Sent};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -66,6 +67,7 @@ impl ProviderCanary {
             input: &INPUT,
             output_tokens_max: OUTPUT_TOKENS_MAX.min(self.model.output_tokens_max),
             thinking: self.model.least_thinking(),
+            is_structured: self.model.structured_output,
         };
         let sealed = self.client.seal(&request, Form::Whole);
         let tokens = (sealed.tokens_max(), request.output_tokens_max);
@@ -85,8 +87,13 @@ impl ProviderCanary {
             return Verdict::Unclear("no_audit");
         };
         let started = Instant::now();
-        let ended = self.client.call(&sealed, Some(key), &reservation, patience(), &mut |_| {}).await;
-        let (outcome, usage) = booked(&ended);
+        let (permit, unsettled) = reservation.begin();
+        let ended = match self.client.call(&sealed, Some(key), permit, patience(), &mut |_| {}).await {
+            Ok(reply) if reply.is_truncated => Ended::Truncated(reply.usage),
+            Ok(reply) => Ended::Answered(reply.usage),
+            Err(error) => Ended::Failed(error),
+        };
+        let (outcome, usage) = ended.booked();
         let attempt = Attempt {
             outcome,
             usage,
@@ -95,40 +102,20 @@ impl ProviderCanary {
             ended: (self.clock)(),
         };
         // What cannot be booked stays reserved until it runs out.
-        if let Err(error) = self.ledger.settle(reservation, attempt).await {
+        if let Err(error) = self.ledger.settle(unsettled, attempt).await {
             tracing::error!(provider = self.model.provider.as_str(), %error, "a call could not be booked");
         }
-        let good = if ended.is_ok() { Outcome::Success } else { Outcome::Failure };
+        let good = if matches!(ended, Ended::Failed(_)) { Outcome::Failure } else { Outcome::Success };
         let event = intent.outcome(self.ledger.ids.as_ref(), (self.clock)(), good);
         let event = event.with("ended", AuditValue::Code(outcome.as_str()));
         if let Err(error) = self.ledger.audit.append(&event).await {
             tracing::error!(provider = self.model.provider.as_str(), %error, "a call's end could not be recorded");
         }
         match ended {
+            Ended::Failed(error) => verdict_of(error.failure),
             // Cut off at its bound is an answer, too.
-            Ok(_) => Verdict::Good,
-            Err(error) => verdict_of(error.failure),
+            _ => Verdict::Good,
         }
-    }
-}
-
-/// How the call is booked: to the safe side where nobody knows.
-fn booked(ended: &Result<Reply, CallError>) -> (AttemptOutcome, Option<TokenUsage>) {
-    let error = match ended {
-        Ok(reply) if reply.is_truncated => return (AttemptOutcome::Truncated, reply.usage),
-        Ok(reply) => return (AttemptOutcome::Answered, reply.usage),
-        Err(error) => error,
-    };
-    match error.billed {
-        Billed::Usage(usage) => (AttemptOutcome::Malformed, Some(usage)),
-        Billed::Unknown => (AttemptOutcome::Broken, None),
-        Billed::Nothing => match error.failure {
-            Failure::BadKey => (AttemptOutcome::BadKey, None),
-            Failure::RateLimited { .. } => (AttemptOutcome::RateLimited, None),
-            Failure::Retired => (AttemptOutcome::Retired, None),
-            Failure::Forbidden | Failure::TooLarge | Failure::Rejected => (AttemptOutcome::Rejected, None),
-            _ => (AttemptOutcome::Down, None),
-        },
     }
 }
 

@@ -2,25 +2,25 @@
 //! aside, calls the first provider that is well, books what the call cost, and puts identifiers back into what came. If no
 //! provider answers, the caller quotes from the passages instead: an answer always comes.
 
-use crate::answer::{AnswerReader, ReadAnswerError, Written};
+use crate::answer::ReadAnswerError;
+use crate::ended::Ended;
 use crate::gate::{Gate, Outgoing};
 use crate::http::Patience;
-use crate::outcome::{Billed, CallError, Failure, Next};
+use crate::outcome::{Failure, Next};
 use crate::prompt;
 use crate::provider::{Form, ModelRequest, ProviderClient, Sealed};
-use crate::supports::places;
+use crate::reading::Reading;
 use async_trait::async_trait;
 use domain::audit::{AuditEvent, AuditValue, Entity, EventType, Intent, Outcome};
-use domain::breaker::{Breakers, Permission, Permit};
-use domain::chat::{ChatModel, Completion, DraftSentence, Prompt};
+use domain::breaker::{Breakers, Permission, Permit, Shown};
+use domain::chat::{ChatModel, Completion, Gone, Prompt, Sentences};
 use domain::fault::PortError;
 use domain::keys::{Key, KeyRing};
 use domain::spending::{
-    Attempt, AttemptOutcome, Cap, Ledger, Model, Provider, Reservation, ReserveBudgetError, Sent, TokenUsage,
+    Attempt, AttemptOutcome, Cap, Ledger, Model, Provider, Reservation, ReserveBudgetError, Sent, TokenUsage, Unsettled,
 };
 use domain::text::Analyzer;
 use jiff::Timestamp;
-use std::future::Future;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -36,6 +36,8 @@ pub struct Bounds {
     pub attempt: Duration,
     /// For all calls together.
     pub answer: Duration,
+    /// For one look into our own stores: keys, money, trail. What is written after the last call comes on top of `answer`.
+    pub store: Duration,
     /// The most tokens that a model may write, thinking included: an answer has some 300.
     pub output_tokens_max: u32,
 }
@@ -47,6 +49,7 @@ impl Default for Bounds {
             silence: Duration::from_secs(9),
             attempt: Duration::from_secs(12),
             answer: Duration::from_secs(20),
+            store: Duration::from_secs(2),
             output_tokens_max: 2_048,
         }
     }
@@ -90,12 +93,9 @@ pub struct Gateway {
     pub clock: fn() -> Timestamp,
     /// Tells the terms of sentences.
     pub analyzer: Analyzer,
+    /// Is told when none of the providers answered although money was there and nobody hung up: somebody has to look.
+    pub unanswered: fn(),
 }
-
-/// Takes the sentences of an answer as they come.
-pub type Sentences<'a> = &'a mut (dyn FnMut(&DraftSentence) + Send);
-/// Ends when the person has hung up.
-pub type Gone<'a> = &'a mut (dyn Future<Output = ()> + Send + Unpin);
 
 /// Why a route brought no answer.
 enum Missed {
@@ -172,7 +172,7 @@ impl Gateway {
             };
             let mut said = 0;
             let question = Asked { route, outgoing: &outgoing, prompt, form, until };
-            let answered = match self.permit(route).await {
+            let answered = match self.permit(route, until).await {
                 Err(missed) => Err(missed),
                 Ok(permit) => {
                     let answered = self.ask(&question, sentences, gone, &mut said).await;
@@ -200,15 +200,40 @@ impl Gateway {
                 }
             }
         }
+        if !matches!(last, Missed::Gone | Missed::Cap(_) | Missed::Call(Failure::Blocked)) {
+            (self.unanswered)();
+        }
         match last {
             Missed::Ledger(error) => Err(error),
             missed => Err(PortError::Unavailable { operation: "complete", code: missed.as_str().into() }),
         }
     }
 
+    /// Waits for one of our own stores, which must not take the time that the answer has.
+    async fn soon<T, E: From<PortError>>(
+        &self,
+        operation: &'static str,
+        until: Instant,
+        answer: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let until = until.min(Instant::now() + self.bounds.store);
+        let late = |_| E::from(PortError::Unavailable { operation, code: "no answer in time".into() });
+        tokio::time::timeout_at(until, answer).await.unwrap_or_else(|elapsed| Err(late(elapsed)))
+    }
+
+    /// The same after the call, whose booking does not depend on the time that the answer had left.
+    async fn after<T>(
+        &self,
+        operation: &'static str,
+        answer: impl Future<Output = Result<T, PortError>>,
+    ) -> Result<T, PortError> {
+        self.soon(operation, Instant::now() + self.bounds.store, answer).await
+    }
+
     /// Whether a provider is worth asking. Where nobody knows it is: the wait is bounded.
-    async fn permit(&self, route: &Route) -> Result<Option<Permit>, Missed> {
-        match self.breakers.permit(route.usual.provider.as_str(), (self.clock)()).await {
+    async fn permit(&self, route: &Route, until: Instant) -> Result<Option<Permit>, Missed> {
+        let permit = self.breakers.permit(route.usual.provider.as_str(), (self.clock)());
+        match self.soon("permit", until, permit).await {
             Ok(Permit { permission: Permission::Blocked { .. }, .. }) => Err(Missed::Unwell),
             Ok(permit) => Ok(Some(permit)),
             Err(_) => Ok(None),
@@ -217,13 +242,13 @@ impl Gateway {
 
     /// Tells the others how a provider is, if a call has shown it. What is not told is found out again.
     async fn report(&self, permit: Option<Permit>, missed: Option<&Missed>) {
-        let is_well = match missed {
-            None => true,
-            Some(Missed::Call(failure)) => !failure.is_outage(),
+        let shown = match missed {
+            None => Shown::Well,
+            Some(Missed::Call(failure)) => failure.shows(),
             Some(_) => return,
         };
         if let Some(permit) = permit {
-            let _ = self.breakers.report(permit, is_well, (self.clock)()).await;
+            let _ = self.after("report", self.breakers.report(permit, shown, (self.clock)())).await;
         }
     }
 
@@ -238,7 +263,9 @@ impl Gateway {
         let route = asked.route;
         let mut key = match &route.keys {
             None => None,
-            Some(keys) => Some(keys.current().await.map_err(|error| asked.no_key(&error))?),
+            Some(keys) => {
+                Some(self.soon("current key", asked.until, keys.current()).await.map_err(|error| asked.no_key(&error))?)
+            }
         };
         let mut refused = Vec::new();
         loop {
@@ -254,7 +281,8 @@ impl Gateway {
             // The store is asked anew: somebody may have changed the key a moment ago.
             let (Some(keys), Some(bad)) = (&route.keys, key.take()) else { return Err(Missed::Call(failure)) };
             refused.push(bad.version);
-            key = keys.after(&refused).await.map_err(|error| asked.no_key(&error))?;
+            let next = self.soon("key after", asked.until, keys.after(&refused)).await;
+            key = next.map_err(|error| asked.no_key(&error))?;
             if key.is_none() {
                 return Err(Missed::Call(failure));
             }
@@ -272,10 +300,12 @@ impl Gateway {
                 input: &asked.outgoing.input,
                 output_tokens_max: self.bounds.output_tokens_max.min(model.output_tokens_max),
                 thinking: model.least_thinking(),
+                is_structured: model.structured_output,
             };
             let sealed = route.client.seal(&request, asked.form);
             let tokens = (sealed.tokens_max(), request.output_tokens_max);
-            match self.ledger.reserve(asked.prompt.context, model, tokens, (self.clock)()).await {
+            let reserved = self.ledger.reserve(asked.prompt.context, model, tokens, (self.clock)());
+            match self.soon("reserve", asked.until, reserved).await {
                 Ok(reservation) => return Ok((model, sealed, reservation)),
                 Err(error @ (ReserveBudgetError::Refused { cap: Cap::Threshold } | ReserveBudgetError::NoPrice)) => {
                     refused = error.into();
@@ -296,13 +326,14 @@ impl Gateway {
         gone: Gone<'_>,
         said: &mut usize,
     ) -> Result<Completion, Missed> {
-        let intent = match self.announce(call).await {
+        let (permit, unsettled) = reservation.begin();
+        let intent = match self.soon("announce", call.asked.until, self.announce(call)).await {
             Ok(intent) => intent,
             Err(error) => {
                 // What cannot be recorded is not sent, and costs nothing.
                 let attempt =
                     Attempt { outcome: AttemptOutcome::NotSent, usage: None, latency_ms: 0, sent: None, ended: (self.clock)() };
-                let _ = self.ledger.settle(reservation, attempt).await;
+                let _ = self.after("settle", self.ledger.settle(unsettled, attempt)).await;
                 return Err(Missed::Ledger(error));
             }
         };
@@ -312,11 +343,11 @@ impl Gateway {
             silence: self.bounds.silence,
             until: call.asked.until.min(started + self.bounds.attempt),
         };
-        let mut reading = Reading::new(&self.analyzer, call, sentences);
+        let mut reading = Reading::new(&self.analyzer, call.asked.outgoing, call.asked.prompt, sentences);
         let value = key.map(|key| &key.value);
         let ended = {
             let mut take = |piece: &str| reading.take(piece);
-            let answer = call.asked.route.client.call(call.sealed, value, &reservation, patience, &mut take);
+            let answer = call.asked.route.client.call(call.sealed, value, permit, patience, &mut take);
             tokio::select! {
                 ended = answer => Some(ended),
                 () = gone => None,
@@ -336,10 +367,9 @@ impl Gateway {
                 }
             }
         };
-        let Reading { drafts, unknown, .. } = reading;
-        *said = if call.asked.form == Form::Stream { drafts.len() } else { 0 };
-        self.settle(call, reservation, &ended, started, unknown).await;
-        self.conclude(call, intent, &ended).await;
+        let Reading { drafts, unknown, out, .. } = reading;
+        *said = if call.asked.form == Form::Stream { out } else { 0 };
+        tokio::join!(self.settle(call, unsettled, &ended, started, unknown), self.conclude(call, intent, &ended));
         let usage = match &ended {
             Ended::Answered(usage) | Ended::Truncated(usage) => usage.unwrap_or_default(),
             // What was said before it broke off has gone out: it is an answer that is not whole.
@@ -350,7 +380,8 @@ impl Gateway {
         };
         let is_truncated = !matches!(ended, Ended::Answered(_));
         if is_truncated && drafts.is_empty() {
-            return Err(Missed::Call(Failure::Cut));
+            // Its length did not do for one sentence: that is the model's, and no sign that the provider is unwell.
+            return Err(Missed::Call(Failure::Diverted));
         }
         Ok(Completion {
             sentences: drafts,
@@ -368,7 +399,8 @@ impl Gateway {
         let entity = Entity::Conversation(prompt.conversation.clone());
         let mut event = AuditEvent::new(self.ledger.ids.as_ref(), prompt.context, EventType::LlmCall, entity, Outcome::Intended)
             .with("provider", AuditValue::Code(call.model.provider.as_str()))
-            .with("bytes", AuditValue::Count(call.sealed.bytes()));
+            .with("bytes", AuditValue::Count(call.sealed.bytes()))
+            .with("sha256", AuditValue::Digest(call.sealed.sha256()));
         for (kind, count) in &outgoing.redactions {
             event = event.with(kind.as_str(), AuditValue::Count((*count).into()));
         }
@@ -382,13 +414,13 @@ impl Gateway {
         let outcome_of = if is_answer { Outcome::Success } else { Outcome::Failure };
         let event = intent.outcome(self.ledger.ids.as_ref(), (self.clock)(), outcome_of);
         let event = event.with("ended", AuditValue::Code(outcome.as_str()));
-        if let Err(error) = self.ledger.audit.append(&event).await {
+        if let Err(error) = self.after("conclude", self.ledger.audit.append(&event)).await {
             tracing::error!(request_id = call.asked.prompt.context.request_id.as_str(), %error, "a call's end could not be recorded");
         }
     }
 
     /// Books a call. What cannot be booked stays reserved until it runs out: the answer is paid for and is not thrown away.
-    async fn settle(&self, call: &Call<'_>, reservation: Reservation, ended: &Ended, started: Instant, unknown: u32) {
+    async fn settle(&self, call: &Call<'_>, unsettled: Unsettled, ended: &Ended, started: Instant, unknown: u32) {
         let (outcome, usage) = ended.booked();
         let latency_ms = u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX);
         let sent =
@@ -397,7 +429,7 @@ impl Gateway {
         let request_id = call.asked.prompt.context.request_id.as_str();
         let provider = call.model.provider.as_str();
         let model = call.model.id.as_str();
-        match self.ledger.settle(reservation, attempt).await {
+        match self.after("settle", self.ledger.settle(unsettled, attempt)).await {
             Ok(settled) => {
                 let cost = settled.cost.micros();
                 tracing::info!(
@@ -419,12 +451,6 @@ impl Gateway {
         }
     }
 
-    /// Answers sentence by sentence; each is handed on as soon as the model has written it. When `gone` ends, the call is
-    /// broken off and booked.
-    pub async fn stream(&self, prompt: &Prompt<'_>, sentences: Sentences<'_>, gone: Gone<'_>) -> Result<Completion, PortError> {
-        self.answer(prompt, Form::Stream, sentences, gone).await
-    }
-
     /// Which providers, in their order.
     pub fn providers(&self) -> Vec<Provider> {
         self.routes.iter().map(|route| route.usual.provider).collect()
@@ -438,7 +464,12 @@ impl ChatModel for Gateway {
     }
 
     async fn complete(&self, prompt: &Prompt<'_>) -> Result<Completion, PortError> {
-        self.answer(prompt, Form::Whole, &mut |_| {}, &mut std::future::pending()).await
+        self.answer(prompt, Form::Whole, &mut |_| false, &mut std::future::pending()).await
+    }
+
+    /// Each sentence is handed on as soon as the model has written it. When `gone` ends, the call is broken off and booked.
+    async fn stream(&self, prompt: &Prompt<'_>, sentences: Sentences<'_>, gone: Gone<'_>) -> Result<Completion, PortError> {
+        self.answer(prompt, Form::Stream, sentences, gone).await
     }
 }
 
@@ -465,115 +496,4 @@ struct Call<'a> {
     asked: &'a Asked<'a>,
     model: &'a Model,
     sealed: &'a Sealed,
-}
-
-/// How a call ended.
-enum Ended {
-    Answered(Option<TokenUsage>),
-    Truncated(Option<TokenUsage>),
-    /// The text is no answer.
-    Unread(Option<TokenUsage>),
-    Failed(CallError),
-    /// The person hung up.
-    Gone,
-}
-
-impl Ended {
-    /// As the ledger books it. Where the provider's word is missing, the ledger books by the outcome: all that was reserved
-    /// if the call may have been charged.
-    const fn booked(&self) -> (AttemptOutcome, Option<TokenUsage>) {
-        let error = match self {
-            Self::Answered(usage) => return (AttemptOutcome::Answered, *usage),
-            Self::Truncated(usage) => return (AttemptOutcome::Truncated, *usage),
-            Self::Unread(usage) => return (AttemptOutcome::Malformed, *usage),
-            Self::Gone => return (AttemptOutcome::Cancelled, None),
-            Self::Failed(error) => error,
-        };
-        let outcome = match error.failure {
-            Failure::BadKey => AttemptOutcome::BadKey,
-            Failure::Forbidden | Failure::TooLarge | Failure::Rejected => AttemptOutcome::Rejected,
-            Failure::RateLimited { .. } => AttemptOutcome::RateLimited,
-            Failure::Blocked => AttemptOutcome::Blocked,
-            Failure::Retired => AttemptOutcome::Retired,
-            Failure::Down => AttemptOutcome::Down,
-            Failure::TimedOut => AttemptOutcome::TimedOut,
-            Failure::Cut => AttemptOutcome::Broken,
-            Failure::Malformed | Failure::Diverted => AttemptOutcome::Malformed,
-        };
-        match error.billed {
-            Billed::Usage(usage) => (outcome, Some(usage)),
-            Billed::Nothing if outcome.may_be_billed() => {
-                (outcome, Some(TokenUsage { input: 0, cached_input: 0, output: 0, thinking: 0 }))
-            }
-            Billed::Nothing => (outcome, None),
-            Billed::Unknown if outcome.may_be_billed() => (outcome, None),
-            // An error in an answer that had begun.
-            Billed::Unknown => (AttemptOutcome::Broken, None),
-        }
-    }
-}
-
-/// Turns a model's text into drafts while it comes.
-struct Reading<'a> {
-    reader: AnswerReader,
-    analyzer: &'a Analyzer,
-    outgoing: &'a Outgoing,
-    prompt: &'a Prompt<'a>,
-    sentences: Sentences<'a>,
-    drafts: Vec<DraftSentence>,
-    /// Placeholders that were never issued.
-    unknown: u32,
-    is_unreadable: bool,
-}
-
-impl<'a> Reading<'a> {
-    fn new(analyzer: &'a Analyzer, call: &Call<'a>, sentences: Sentences<'a>) -> Self {
-        Self {
-            reader: AnswerReader::default(),
-            analyzer,
-            outgoing: call.asked.outgoing,
-            prompt: call.asked.prompt,
-            sentences,
-            drafts: Vec::new(),
-            unknown: 0,
-            is_unreadable: false,
-        }
-    }
-
-    fn take(&mut self, piece: &str) {
-        if self.is_unreadable {
-            return;
-        }
-        let Ok(written) = self.reader.push(piece) else {
-            self.is_unreadable = true;
-            return;
-        };
-        for written in written {
-            let draft = self.draft(&written);
-            (self.sentences)(&draft);
-            self.drafts.push(draft);
-        }
-    }
-
-    /// A sentence with its identifiers, and the places that it rests on. A passage that the model was not given supports
-    /// nothing, whatever number it names, and neither does one that nobody sees on the page.
-    fn draft(&mut self, written: &Written) -> DraftSentence {
-        let restored = self.outgoing.conversation.restore(&written.text);
-        self.unknown += restored.unknown;
-        let mut named = written.passages.clone();
-        named.sort_unstable();
-        named.dedup();
-        let shown = named.into_iter().filter_map(|number| {
-            let at = number.checked_sub(1)?;
-            self.prompt.passages.get(at).filter(|passage| !passage.chunk.is_hidden()).map(|passage| (at, passage))
-        });
-        let supports = shown
-            .flat_map(|(at, passage)| places(&restored.text, passage, self.analyzer).into_iter().map(move |range| (at, range)));
-        let supports = supports.collect();
-        DraftSentence { text: restored.text, supports }
-    }
-
-    fn end(&self, is_truncated: bool) -> Result<(), ReadAnswerError> {
-        if self.is_unreadable { Err(ReadAnswerError) } else { self.reader.finish(is_truncated) }
-    }
 }

@@ -4,6 +4,7 @@
 
 pub mod answer;
 pub mod canary;
+mod ended;
 pub mod gate;
 pub mod gateway;
 pub mod http;
@@ -11,6 +12,7 @@ pub mod minting;
 pub mod outcome;
 pub mod prompt;
 pub mod provider;
+mod reading;
 pub mod sse;
 pub mod supports;
 pub mod wire;

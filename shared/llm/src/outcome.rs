@@ -1,6 +1,7 @@
 //! How a call to a provider ends: every way that is known, in one list, whatever the provider calls it. What to do next
 //! follows from the class alone, so a new provider brings a table of its own codes and no rules.
 
+use domain::breaker::Shown;
 use domain::spending::TokenUsage;
 use std::time::Duration;
 
@@ -76,9 +77,13 @@ impl Failure {
         }
     }
 
-    /// Whether it says that the provider as a whole is unwell, so that the next caller need not find out again.
-    pub const fn is_outage(self) -> bool {
-        matches!(self, Self::RateLimited { .. } | Self::Down | Self::TimedOut | Self::Cut | Self::Malformed)
+    /// What it says of the provider as a whole, so that the next caller need not find out again.
+    pub const fn shows(self) -> Shown {
+        match self {
+            Self::RateLimited { retry_after: Some(pause) } => Shown::Busy(pause),
+            Self::RateLimited { retry_after: None } | Self::Down | Self::TimedOut | Self::Cut | Self::Malformed => Shown::Unwell,
+            _ => Shown::Well,
+        }
     }
 }
 
@@ -107,6 +112,13 @@ impl CallError {
     /// A failure that costs nothing.
     pub const fn free(failure: Failure) -> Self {
         Self { failure, billed: Billed::Nothing }
+    }
+
+    /// A request that the provider did not answer with 200. It has done no work for what it refuses; where it gave up
+    /// on work that it had begun - time, what was generated and then not accepted - nobody knows.
+    pub const fn refused(status: u16, failure: Failure) -> Self {
+        let has_worked = matches!(failure, Failure::TimedOut | Failure::Diverted | Failure::Blocked) || status == 504;
+        if has_worked { Self::unknown(failure) } else { Self::free(failure) }
     }
 
     /// A failure after which only the provider knows the cost.
@@ -168,6 +180,7 @@ mod tests {
     fn another_provider_is_not_asked_for_what_one_refused() {
         assert_eq!(Failure::Blocked.next(), Next::Quote);
         assert_eq!(Failure::Down.next(), Next::OtherProvider);
-        assert!(!Failure::BadKey.is_outage() && !Failure::Rejected.is_outage(), "our own mistakes close nobody else's way");
+        assert_eq!(Failure::BadKey.shows(), Shown::Well, "our own mistakes close nobody else's way");
+        assert_eq!(Failure::Rejected.shows(), Shown::Well);
     }
 }

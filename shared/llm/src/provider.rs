@@ -1,12 +1,12 @@
 //! The port to a provider: what is sent, in which form, and what comes back. A message is made of our own words and of
-//! [`SafeText`], nothing else goes in (invariant I3); a call takes a reservation (invariant I8).
+//! [`SafeText`], nothing else goes in (invariant I3); a call uses a reservation's permit up (invariant I8).
 
 use crate::http::Patience;
 use crate::outcome::CallError;
 use async_trait::async_trait;
 use deid::SafeText;
 use domain::keys::ApiKey;
-use domain::spending::{Reservation, ThinkingLevel, TokenUsage, prompt_tokens_at_most};
+use domain::spending::{CallPermit, ThinkingLevel, TokenUsage, prompt_tokens_at_most};
 use hyper::body::Bytes;
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
@@ -70,6 +70,8 @@ pub struct ModelRequest<'a> {
     pub output_tokens_max: u32,
     /// How much it may think, as the catalogue allows for this model.
     pub thinking: Option<ThinkingLevel>,
+    /// Whether it can be held to a JSON schema. One that cannot has the words of the instructions alone.
+    pub is_structured: bool,
 }
 
 /// Instructions and input.
@@ -92,12 +94,18 @@ pub struct Sealed {
     pub(crate) path: String,
     pub(crate) body: Bytes,
     pub(crate) form: Form,
+    pub(crate) output_tokens_max: u32,
 }
 
 impl Sealed {
-    /// Seals a body.
-    pub const fn new(model: String, path: String, body: Bytes, form: Form) -> Self {
-        Self { model, path, body, form }
+    /// Seals a request's body.
+    pub fn new(request: &ModelRequest<'_>, path: String, body: Bytes, form: Form) -> Self {
+        Self { model: request.model.to_owned(), path, body, form, output_tokens_max: request.output_tokens_max }
+    }
+
+    /// Whether a permit pays for it.
+    pub fn is_covered_by(&self, permit: &CallPermit) -> bool {
+        permit.covers(&self.model, (self.tokens_max(), self.output_tokens_max))
     }
 
     /// SHA-256 of the bytes: the egress ledger's word for them.
@@ -154,7 +162,7 @@ pub trait ProviderClient: Send + Sync {
         &self,
         sealed: &Sealed,
         key: Option<&ApiKey>,
-        reservation: &Reservation,
+        permit: CallPermit,
         patience: Patience,
         pieces: Pieces<'_>,
     ) -> Result<Reply, CallError>;

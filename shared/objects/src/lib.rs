@@ -9,7 +9,9 @@ use aws_sdk_s3::types::ChecksumAlgorithm;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::fault::PortError;
-use domain::objects::{Fetched, Link, LinkSigner, ObjectHead, ObjectReader, ObjectWriter, UploadTerms, WriteCondition};
+use domain::objects::{
+    Fetched, Link, LinkSigner, ObjectHead, ObjectHistory, ObjectReader, ObjectVersion, ObjectWriter, UploadTerms, WriteCondition,
+};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -132,6 +134,32 @@ impl ObjectReader for Bucket {
     async fn keys_before(&self, prefix: &str, before: Timestamp) -> Result<Vec<String>, PortError> {
         // An object without a time is none of ours to judge.
         self.listed(prefix, |written| written.is_some_and(|written| written < before.as_second())).await
+    }
+}
+
+#[async_trait]
+impl ObjectHistory for Bucket {
+    async fn versions(&self, key: &str) -> Result<Vec<ObjectVersion>, PortError> {
+        const OPERATION: &str = "ListObjectVersions";
+        let mut versions = Vec::new();
+        let (mut key_marker, mut version_marker) = (None, None);
+        // S3 lists by key and, for one key, the newest first; longer keys come after.
+        loop {
+            let request = self.client.list_object_versions().bucket(&self.name).prefix(key);
+            let request = request.set_key_marker(key_marker).set_version_id_marker(version_marker);
+            let page = request.send().await.map_err(|error| port_error(OPERATION, &error))?;
+            let (mine, others): (Vec<_>, Vec<_>) =
+                page.versions.unwrap_or_default().into_iter().partition(|version| version.key.as_deref() == Some(key));
+            versions.extend(mine.into_iter().filter_map(|version| {
+                let written = version.last_modified.and_then(|at| Timestamp::from_nanosecond(at.as_nanos()).ok())?;
+                let size_bytes = version.size.and_then(|size| u64::try_from(size).ok())?;
+                Some(ObjectVersion { version_id: version.version_id?, size_bytes, written })
+            }));
+            if !others.is_empty() || page.next_key_marker.is_none() {
+                return Ok(versions);
+            }
+            (key_marker, version_marker) = (page.next_key_marker, page.next_version_id_marker);
+        }
     }
 }
 

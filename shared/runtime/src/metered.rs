@@ -30,6 +30,9 @@ impl<S: LedgerStore> LedgerStore for Metered<S> {
         let settled = self.store.settle(hold, row).await;
         // The provider was called whether or not it could be booked.
         telemetry::model_call(self.function, row);
+        if row.cost > row.reserved {
+            telemetry::alert(self.function, "OverBound", 1.0);
+        }
         settled
     }
 

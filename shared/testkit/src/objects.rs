@@ -3,7 +3,9 @@
 use crate::outage::Outage;
 use async_trait::async_trait;
 use domain::fault::PortError;
-use domain::objects::{Fetched, Link, LinkSigner, ObjectHead, ObjectReader, ObjectWriter, UploadTerms, WriteCondition};
+use domain::objects::{
+    Fetched, Link, LinkSigner, ObjectHead, ObjectHistory, ObjectReader, ObjectVersion, ObjectWriter, UploadTerms, WriteCondition,
+};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -179,6 +181,19 @@ impl ObjectReader for MemoryObjects {
         let state = self.state();
         let old = state.objects.iter().filter(|(key, stored)| key.starts_with(prefix) && stored.written < before);
         answer.with(old.map(|(key, _)| key.clone()).collect())
+    }
+}
+
+#[async_trait]
+impl ObjectHistory for MemoryObjects {
+    async fn versions(&self, key: &str) -> Result<Vec<ObjectVersion>, PortError> {
+        let answer = self.outage.call("ListObjectVersions").await?;
+        let state = self.state();
+        let mut mine: Vec<&Stored> = state.versions.iter().filter(|((of, _), _)| of == key).map(|(_, stored)| stored).collect();
+        mine.sort_by_key(|stored| std::cmp::Reverse(stored.serial));
+        let version =
+            |o: &Stored| ObjectVersion { version_id: o.version_id(), size_bytes: o.bytes.len() as u64, written: o.written };
+        answer.with(mine.into_iter().map(version).collect())
     }
 }
 

@@ -126,7 +126,8 @@ impl KeySource for MemoryProvider {
         let answer = self.outage.call("CreateKey").await?;
         let mut world = self.lock();
         let after: String = after.map_or_else(String::new, |version| version.0.chars().take(40).collect());
-        let name = (0..).map(|n| format!("minted-{after}-{n}")).find(|name| !world.deleted.contains(name)).unwrap_or_default();
+        let name =
+            (0..1_000).map(|n| format!("minted-{after}-{n}")).find(|name| !world.deleted.contains(name)).unwrap_or_default();
         if !world.minted.contains_key(&name) {
             let value = format!("value-of-{name}");
             world.minted.insert(name.clone(), value.clone());

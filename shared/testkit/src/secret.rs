@@ -192,9 +192,9 @@ impl SecretStore for MemorySecret {
         }
         stored.texts.insert(version.clone(), Some(text.expose().to_owned()));
         if label == CURRENT {
-            stored.make_current(version)
+            stored.make_current(version);
         } else {
-            stored.attach(label, version)
+            stored.attach(label, version);
         }
         stored.sweep();
         self.witnessed(&stored);

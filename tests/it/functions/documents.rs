@@ -6,8 +6,16 @@ use serde_json::{Value, json};
 
 const KEY: &str = "tenants/main/a b+ü.txt";
 const TEXT: &str = "Visitors may come between 10:00 and 20:00.";
-const EVENTS: [&str; 6] =
-    ["documents.create", "documents.list", "documents.show", "documents.content", "documents.describe", "documents.delete"];
+const EVENTS: [&str; 8] = [
+    "documents.create",
+    "documents.list",
+    "documents.show",
+    "documents.content",
+    "documents.versions",
+    "documents.replace",
+    "documents.describe",
+    "documents.delete",
+];
 
 fn at(name: &str, id: &str) -> Value {
     let mut event = event(name);
@@ -106,7 +114,7 @@ async fn a_list_is_walked_page_by_page_and_each_document_comes_once() {
 async fn a_foreign_tenants_document_and_an_impossible_id_answer_exactly_as_an_absent_one() {
     let house = House::new();
     let id = house.index(KEY, TEXT, 1).await;
-    for name in ["documents.show", "documents.content", "documents.describe", "documents.delete"] {
+    for name in &EVENTS[2..] {
         let absent = house.call(&event(name)).await;
         assert_eq!(absent.problem(), (404, "not-found"), "{name}");
         for impossible in ["", "x", "doc_../../x", "doc_01H2XCEJQTF2NBREXX3VQJHP41", &"9".repeat(3_000)] {
@@ -124,17 +132,17 @@ async fn a_foreign_tenants_document_and_an_impossible_id_answer_exactly_as_an_ab
 
 #[tokio::test]
 async fn each_role_may_do_what_the_policy_says_and_nothing_else() {
-    // In the order of EVENTS: create, list, show, content, describe, delete.
+    // In the order of EVENTS: create, list, show, content, versions, replace, describe, delete.
     let allowed = [
-        ("clinician", [false, true, true, true, false, false]),
-        ("document-admin", [true; 6]),
-        ("auditor", [false; 6]),
-        ("operator", [false, true, true, false, false, false]),
+        ("clinician", [false, true, true, true, true, false, false, false]),
+        ("document-admin", [true; 8]),
+        ("auditor", [false; 8]),
+        ("operator", [false, true, true, false, false, false, false, false]),
         // Describing tags and a date, as the sample does, is not for who decides about access.
-        ("access-admin", [false, true, true, false, false, false]),
-        ("", [false; 6]),
-        ("all-staff", [false; 6]),
-        ("access:icu", [false; 6]),
+        ("access-admin", [false, true, true, false, false, false, false, false]),
+        ("", [false; 8]),
+        ("all-staff", [false; 8]),
+        ("access:icu", [false; 8]),
     ];
     for (groups, expected) in allowed {
         let house = House::new();
@@ -150,7 +158,7 @@ async fn each_role_may_do_what_the_policy_says_and_nothing_else() {
             found.push(reply.status < 400);
         }
         assert_eq!(found, expected, "{groups}");
-        assert_eq!(house.documents.keys().is_empty(), expected[5], "{groups}");
+        assert_eq!(house.documents.keys().is_empty(), expected[7], "{groups}");
     }
 }
 

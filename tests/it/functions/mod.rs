@@ -11,8 +11,10 @@ mod documents;
 mod indexer;
 mod limits;
 mod schedules;
+mod stream;
 mod tampering;
 mod upkeep;
+mod versions;
 
 use crate::repository;
 use ::chat::Chat;
@@ -172,6 +174,8 @@ impl House {
             registry: Box::new(self.registry.clone()),
             links: Box::new(self.documents.clone()),
             objects: Box::new(self.documents.clone()),
+            reader: Box::new(self.documents.clone()),
+            history: Box::new(self.documents.clone()),
             index: Box::new(SegmentWriter::new(Arc::new(self.index.clone()), WordEmbedder.model_id().to_owned())),
             audit: Box::new(self.audit.clone()),
             ids: Box::new(CountingIds::default()),
@@ -218,6 +222,15 @@ impl House {
     fn history(&self) -> Vec<EventType> {
         self.audit.events().iter().map(|event| event.event_type).collect()
     }
+}
+
+/// A house with documents.
+async fn hospital_with(documents: &[(&str, &str)]) -> House {
+    let house = House::new();
+    for (at, (title, text)) in documents.iter().enumerate() {
+        house.index(&format!("tenants/main/{title}.txt"), text, at as u64 + 1).await;
+    }
+    house
 }
 
 fn tenant(key: &str) -> TenantId {

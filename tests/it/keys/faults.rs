@@ -64,7 +64,7 @@ async fn no_fault_puts_an_untested_key_into_use_and_each_can_be_gone_on_from() {
                 (Fault::Killed(_) | Fault::Unheard(_), _) | (Fault::StalePending(true), Ok(_)) => {}
                 (Fault::Empty, Err(RotateKeyError::Source(_))) if source_is(source, Source::Pool) => assert!(!is_new, "{what}"),
                 (Fault::Same, Err(RotateKeyError::SameKey)) if source_is(source, Source::Pool) => {
-                    assert!(told && !is_new, "{what}")
+                    assert!(told && !is_new, "{what}");
                 }
                 // A key is made whatever is in the pool.
                 (Fault::Empty | Fault::Same, Ok(_)) if source_is(source, Source::Minted) => {}

@@ -73,14 +73,14 @@ async fn what_google_refuses_is_said_by_its_code() {
     assert_eq!(code(&account.replace("http://127.0.0.1", "http://example.org")).await, "service_account_address");
     assert_eq!(code(&other).await, "token_invalid_grant");
     for (status, said) in [(403, "PERMISSION_DENIED"), (429, "RESOURCE_EXHAUSTED"), (503, "UNAVAILABLE")] {
-        google.next(status, json!({ "error": { "code": status, "status": said, "message": "canary-of-the-message" } }));
+        google.next(status, &json!({ "error": { "code": status, "status": said, "message": "canary-of-the-message" } }));
         assert_eq!(code(&account).await, said);
     }
-    google.next(200, json!({ "keys": [] }));
-    google.next(200, json!({ "name": "operations/akmf.p7-x", "done": true, "error": { "code": 8 } }));
+    google.next(200, &json!({ "keys": [] }));
+    google.next(200, &json!({ "name": "operations/akmf.p7-x", "done": true, "error": { "code": 8 } }));
     assert_eq!(code(&account).await, "operation_8");
-    google.next(200, json!({ "keys": [] }));
-    google.next(200, json!({ "name": "../../v1/projects" }));
+    google.next(200, &json!({ "keys": [] }));
+    google.next(200, &json!({ "name": "../../v1/projects" }));
     assert_eq!(code(&account).await, "operation");
     assert!(google.keys().is_empty());
 }

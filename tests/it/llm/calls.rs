@@ -29,13 +29,15 @@ async fn call(double: &LlmDouble, format: Format, form: Form, key: &str) -> (Res
         input: &input,
         output_tokens_max: 500,
         thinking: model.least_thinking(),
+        is_structured: true,
     };
     let sealed = client.seal(&request, form);
     let context = testkit::context("main", &[Role::Clinician]);
     let reservation = money.ledger.reserve(&context, &model, (sealed.tokens_max(), 500), now()).await.expect("room");
+    let (permit, _) = reservation.begin();
     let patience = Patience { connect: BOUNDS.connect, silence: BOUNDS.silence, until: Instant::now() + BOUNDS.attempt };
     let mut pieces = String::new();
-    let reply = client.call(&sealed, Some(&ApiKey::new(key)), &reservation, patience, &mut |piece| pieces.push_str(piece)).await;
+    let reply = client.call(&sealed, Some(&ApiKey::new(key)), permit, patience, &mut |piece| pieces.push_str(piece)).await;
     (reply, pieces)
 }
 
@@ -46,16 +48,16 @@ fn expected(fault: Fault) -> Result<Option<TokenUsage>, CallError> {
         Fault::Status(429, pause) => CallError::free(Failure::RateLimited { retry_after: retry_after(pause) }),
         Fault::Status(403, _) => CallError::free(Failure::Forbidden),
         Fault::Status(404, _) | Fault::Retired => CallError::free(Failure::Retired),
-        Fault::Status(408, _) => CallError::free(Failure::TimedOut),
+        // With 408 and 504 it gave up on work that it had begun.
+        Fault::Status(408, _) | Fault::Stalled | Fault::Silent | Fault::Drip => CallError::unknown(Failure::TimedOut),
+        Fault::Status(504, _) | Fault::ErrorWithin => CallError::unknown(Failure::Down),
         Fault::Status(413, _) => CallError::free(Failure::TooLarge),
         Fault::Status(498 | 500..=599, _) => CallError::free(Failure::Down),
         Fault::Status(_, _) => CallError::free(Failure::Rejected),
         Fault::BadKey => CallError::free(Failure::BadKey),
         Fault::Redirect => CallError::free(Failure::Malformed),
         Fault::ClosedBefore | Fault::ClosedWithin | Fault::MissingEnd => CallError::unknown(Failure::Cut),
-        Fault::Stalled | Fault::Silent | Fault::Drip => CallError::unknown(Failure::TimedOut),
         Fault::HugeLine | Fault::MalformedJson | Fault::NotText | Fault::NotHttp => CallError::unknown(Failure::Malformed),
-        Fault::ErrorWithin => CallError::unknown(Failure::Down),
         // How much is counted for what was blocked differs; that it is counted does not.
         Fault::PromptBlocked | Fault::SafetyStop => CallError::counted(Failure::Blocked, Some(counted())),
         Fault::OddStop | Fault::ToolCall => CallError::counted(Failure::Diverted, Some(counted())),
@@ -66,6 +68,8 @@ fn expected(fault: Fault) -> Result<Option<TokenUsage>, CallError> {
         | Fault::DuplicateUsage
         | Fault::EmptyEvents
         | Fault::Truncated
+        | Fault::Endless
+        | Fault::Paced
         | Fault::Prose => return Ok(Some(counted())),
     })
 }
@@ -142,17 +146,20 @@ async fn nobody_at_the_address_is_a_provider_that_is_down_and_costs_nothing() {
             input: &Message::default(),
             output_tokens_max: 10,
             thinking: None,
+            is_structured: true,
         };
         let sealed = client.seal(&request, Form::Whole);
         let context = testkit::context("main", &[Role::Clinician]);
-        let reservation = money.ledger.reserve(&context, &model, (sealed.tokens_max(), 10), now()).await.expect("room");
+        let reserve = || money.ledger.reserve(&context, &model, (sealed.tokens_max(), 10), now());
+        let (permit, _) = reserve().await.expect("room").begin();
         let patience = Patience { connect: BOUNDS.connect, silence: BOUNDS.silence, until: Instant::now() + BOUNDS.attempt };
-        let reply = encrypted.call(&sealed, None, &reservation, patience, &mut |_| ()).await;
+        let reply = encrypted.call(&sealed, None, permit, patience, &mut |_| ()).await;
         assert_eq!(reply.expect_err("no handshake"), CallError::unknown(Failure::TimedOut));
         assert!(double.requests().is_empty());
         drop(double);
+        let (permit, _) = reserve().await.expect("room").begin();
         let patience = Patience { until: Instant::now() + BOUNDS.attempt, ..patience };
-        let reply = client.call(&sealed, None, &reservation, patience, &mut |_| ()).await;
+        let reply = client.call(&sealed, None, permit, patience, &mut |_| ()).await;
         assert_eq!(reply.expect_err("nobody is there"), CallError::free(Failure::Down));
     }
 }

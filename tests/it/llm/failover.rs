@@ -2,10 +2,17 @@
 
 use super::{Case, Setup, now};
 use ::llm::gateway::Bounds;
+use async_trait::async_trait;
 use domain::audit::{EventType, Outcome};
+use domain::breaker::{BreakerState, BreakerStore, StoredBreaker};
 use domain::chat::{ChatModel as _, DraftSentence};
+use domain::fault::PortError;
+use domain::keys::{Key, KeyRing, KeyVersion};
 use domain::spending::{AttemptOutcome, Caps, LedgerRow, LedgerStore as _, MicroDollars};
 use jiff::tz::TimeZone;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use tests::llm_double::{Behaviour, Fault, Format, Mind, USAGE};
 
 const PASSAGES: [&str; 2] =
@@ -40,7 +47,10 @@ async fn each_fault_brings_one_failover_and_no_double_charge_whole_and_streamed(
                 let case = Case::new(QUESTION, &PASSAGES);
                 let mut heard: Vec<DraftSentence> = Vec::new();
                 let completion = if is_stream {
-                    let mut hear = |sentence: &DraftSentence| heard.push(sentence.clone());
+                    let mut hear = |sentence: &DraftSentence| {
+                        heard.push(sentence.clone());
+                        true
+                    };
                     setup.gateway.stream(&case.prompt(), &mut hear, &mut std::future::pending()).await
                 } else {
                     setup.gateway.complete(&case.prompt()).await
@@ -105,7 +115,7 @@ async fn a_call_is_booked_by_the_providers_count_or_in_full_if_nobody_knows() {
     for (fault, expected) in [
         (None, (AttemptOutcome::Answered, Some(true))),
         (Some(Fault::Status(503, None)), (AttemptOutcome::Down, Some(false))),
-        (Some(Fault::Status(408, None)), (AttemptOutcome::TimedOut, Some(false))),
+        (Some(Fault::Status(408, None)), (AttemptOutcome::TimedOut, None)),
         (Some(Fault::Silent), (AttemptOutcome::TimedOut, None)),
         (Some(Fault::ClosedWithin), (AttemptOutcome::Broken, None)),
         (Some(Fault::ErrorWithin), (AttemptOutcome::Broken, None)),
@@ -185,7 +195,7 @@ async fn a_stream_comes_sentence_by_sentence_and_ends_when_the_person_hangs_up()
                 tokio::task::yield_now().await;
             }
         });
-        let ended = setup.gateway.stream(&case.prompt(), &mut |_| (), &mut gone).await;
+        let ended = setup.gateway.stream(&case.prompt(), &mut |_| true, &mut gone).await;
         assert!(ended.is_err());
         drop(gone);
         let rows = rows(&setup).await;
@@ -217,15 +227,86 @@ async fn a_provider_that_fails_again_and_again_is_not_asked_for_a_while() {
     assert_eq!(asked(&setup, Format::Gemini), 15);
 }
 
+/// Keys and breakers in a store that does not answer.
+struct Hanging;
+
+#[async_trait]
+impl KeyRing for Hanging {
+    async fn current(&self) -> Result<Key, PortError> {
+        std::future::pending().await
+    }
+
+    async fn after(&self, _: &[KeyVersion]) -> Result<Option<Key>, PortError> {
+        std::future::pending().await
+    }
+}
+
+#[async_trait]
+impl BreakerStore for Hanging {
+    async fn load(&self, _: &'static str) -> Result<StoredBreaker, PortError> {
+        std::future::pending().await
+    }
+
+    async fn replace(&self, _: &'static str, _: &StoredBreaker, _: &BreakerState) -> Result<(), PortError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_of_ours_that_hangs_holds_no_answer_up() {
+    let mut setup = Setup::new(Format::Gemini);
+    setup.gateway.bounds.store = Duration::from_millis(20);
+    setup.gateway.routes[0].keys = Some(Box::new(Hanging));
+    setup.gateway.breakers.store = Arc::new(Hanging);
+    let completion = setup.gateway.complete(&Case::new(QUESTION, &PASSAGES).prompt()).await.expect("an answer");
+    assert_eq!(completion.model.as_deref(), Some("openai/gpt-oss-120b"), "the first has no key in time, the second answers");
+    assert_eq!(rows(&setup).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_is_told_when_nobody_answers_and_not_when_money_or_the_person_ends_it() {
+    static TOLD: AtomicU32 = AtomicU32::new(0);
+    let case = Case::new(QUESTION, &PASSAGES);
+    for (fault, caps, expected) in [
+        (Fault::Status(503, None), Caps::default(), 1),
+        (Fault::PromptBlocked, Caps::default(), 0),
+        (Fault::Status(503, None), Caps { deployment: MicroDollars::new(10), ..Caps::default() }, 0),
+    ] {
+        let mut setup = Setup::with(Format::Gemini, caps);
+        setup.gateway.unanswered = || {
+            TOLD.fetch_add(1, Ordering::Relaxed);
+        };
+        for format in [Format::Gemini, Format::OpenAi] {
+            setup.double.behave(format, Behaviour::failing(fault));
+        }
+        TOLD.store(0, Ordering::Relaxed);
+        setup.gateway.complete(&case.prompt()).await.expect_err("nobody answers");
+        assert_eq!(TOLD.load(Ordering::Relaxed), expected, "{fault:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_says_how_long_it_is_busy_is_asked_once() {
+    let setup = Setup::new(Format::Gemini);
+    setup.double.behave(Format::Gemini, Behaviour::failing(Fault::Status(429, Some(30))));
+    let case = Case::new(QUESTION, &PASSAGES);
+    for _ in 0..3 {
+        setup.gateway.complete(&case.prompt()).await.expect("an answer");
+    }
+    assert_eq!((asked(&setup, Format::Gemini), asked(&setup, Format::OpenAi)), (1, 3));
+}
+
 #[test]
 fn each_wait_ends_before_the_one_around_it() {
     /// The search before and the audit write after a model's answer, one slow try of each.
-    const AROUND_S: u64 = 6;
+    const AROUND_S: u64 = 2;
     let template = crate::template::template();
     let function_s = template["Resources"]["ChatFunction"]["Properties"]["Timeout"].as_u64().expect("seconds");
     let bounds = Bounds::default();
     assert!(bounds.connect < bounds.silence && bounds.silence < bounds.attempt && bounds.attempt < bounds.answer);
-    assert!(bounds.answer.as_secs() + AROUND_S < function_s, "the function gives up before its gateway");
+    // What is written after the last call: money and trail together, then the breaker.
+    let booking_s = 2 * bounds.store.as_secs();
+    assert!(bounds.answer.as_secs() + booking_s + AROUND_S < function_s, "the function gives up before its gateway");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,6 +29,7 @@ pub const BOUNDS: Bounds = Bounds {
     silence: Duration::from_millis(250),
     attempt: Duration::from_millis(600),
     answer: Duration::from_secs(30),
+    store: Duration::from_secs(5),
     output_tokens_max: 1_024,
 };
 
@@ -119,6 +120,7 @@ impl Setup {
             },
             bounds: BOUNDS,
             clock: now,
+            unanswered: || (),
             analyzer: Analyzer::default(),
         };
         Self { double, money, keys, gateway }

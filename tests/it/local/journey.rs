@@ -116,6 +116,40 @@ fn an_object_outside_any_tenants_folder_is_the_default_tenants() {
 }
 
 #[test]
+fn a_new_version_through_the_api_is_cited_and_the_one_before_is_opened_byte_for_byte() {
+    const QUESTION: &str = "On which day is the eye wash station tested?";
+    let versions: [&[u8]; 2] =
+        [b"The eye wash station is tested every Monday.", b"The eye wash station is tested every Thursday at noon."];
+    let staff = stack().staff("versions");
+    let id = staff.index("eye-wash.txt", Some("Eye wash"), versions[0]);
+    let first = staff.settled(&id)["version"].clone();
+    let body = json!({ "size_bytes": versions[1].len(), "sha256": sha256(versions[1]) });
+    let announced = staff.call("POST", &format!("/documents/{id}/versions"), Some(&body)).ok(201);
+    // The link takes the announced bytes and no others.
+    assert_eq!(follow(&announced["upload"], b"The eye wash station is tested on no day at all, ever.", &[]).status / 100, 4);
+    assert_eq!(follow(&announced["upload"], versions[1], &[]).status, 200);
+    let second = eventually("the new version is searchable", || {
+        Some(staff.settled(&id)).filter(|now| now["searchable_version"] != first && now["status"] == "indexed")
+    });
+    assert_eq!(second["title"], "Eye wash", "the title stays");
+    let answer = staff.ask(QUESTION);
+    let cited = citations(&answer)[0];
+    assert_eq!((&cited["version"], answer.to_string().contains("Monday")), (&second["version"], false), "{answer}");
+
+    let listed = staff.call("GET", &format!("/documents/{id}/versions"), None).ok(200);
+    let kept = listed["versions"].as_array().expect("versions");
+    let seen: Vec<_> = kept.iter().map(|v| (&v["version"], v["is_newest"] == true, v["is_searchable"] == true)).collect();
+    assert_eq!(seen, [(&second["version"], true, true), (&first, false, false)]);
+    for (version, bytes) in kept.iter().zip([versions[1], versions[0]]) {
+        let named = version["version"].as_str().expect("a version");
+        let link = staff.call("GET", &format!("/documents/{id}/content?version={named}"), None).ok(200);
+        assert_eq!(follow(&link, &[], &[]).bytes, bytes);
+    }
+    staff.call("DELETE", &format!("/documents/{id}"), None).ok(202);
+    assert_eq!(staff.call("GET", &format!("/documents/{id}/versions"), None).problem(), (404, "not-found"));
+}
+
+#[test]
 fn a_document_of_the_same_key_is_replaced_and_only_its_new_version_is_cited() {
     const KEY: &str = "tenants/replace/rota.txt";
     const QUESTION: &str = "Who holds the keys of the blood bank at night?";

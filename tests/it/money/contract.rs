@@ -1,7 +1,7 @@
 //! What every ledger, admission log and breaker store promises, in memory or on DynamoDB.
 
 use super::{asking, ended, model};
-use domain::breaker::{BreakerRules, BreakerStore, Breakers, Permission};
+use domain::breaker::{BreakerRules, BreakerStore, Breakers, Permission, Shown};
 use domain::fault::PortError;
 use domain::ids::{RequestId, SubjectId, TenantId};
 use domain::limits::{AdmissionLog, Limit, LimitKey, Rule};
@@ -235,7 +235,7 @@ pub async fn a_breaker_store(store: Arc<dyn BreakerStore>) {
     for _ in 0..3 {
         let permit = breakers.permit("contract", now).await.expect("a permit");
         assert_eq!(permit.permission, Permission::Ask);
-        breakers.report(permit, false, now).await.expect("reported");
+        breakers.report(permit, Shown::Unwell, now).await.expect("reported");
     }
     let blocked = breakers.permit("contract", later(now, 14)).await.expect("a permit");
     assert_eq!(blocked.permission, Permission::Blocked { until: later(now, 15) });
@@ -246,7 +246,7 @@ pub async fn a_breaker_store(store: Arc<dyn BreakerStore>) {
     assert_eq!(other.permission, Permission::Blocked { until: later(now, 55) }, "one probe at a time");
     let lost = store.replace("contract", &read, &read.state).await;
     assert!(matches!(lost, Err(PortError::Conflict { .. })), "{lost:?}");
-    breakers.report(probe, true, later(now, 17)).await.expect("reported");
+    breakers.report(probe, Shown::Well, later(now, 17)).await.expect("reported");
     assert_eq!(breakers.permit("contract", later(now, 18)).await.expect("a permit").permission, Permission::Ask);
     assert_eq!(breakers.permit("another", now).await.expect("a permit").permission, Permission::Ask);
 }

@@ -123,6 +123,42 @@ async fn a_reservation_that_nobody_settles_gives_its_room_back_within_bounds() {
 }
 
 #[tokio::test]
+async fn what_ran_out_is_ended_by_calls_that_find_room_two_at_a_time() {
+    let books = Books::new(caps(10_000));
+    for _ in 0..3 {
+        drop(books.reserve(10).await.unwrap());
+    }
+    for (seconds, left) in [(119, 3), (121, 1), (122, 0)] {
+        let asked = books.reserve_at(Grade::Usual, 10, after(seconds)).await.unwrap();
+        let _ = books.ledger.settle(asked, ended(AttemptOutcome::Answered, Some(10), after(seconds))).await.unwrap();
+        assert_eq!(books.store.books(day()).await.unwrap().holds.len(), left, "after {seconds} s");
+    }
+}
+
+#[tokio::test]
+async fn a_day_that_is_full_of_calls_under_way_has_not_stopped() {
+    let books = Books::new(caps(1_000));
+    let under_way = books.reserve(700).await.unwrap();
+    assert_eq!(cap_of(books.reserve(400).await), Cap::Deployment);
+    assert_eq!(books.alerts.alerts(), [], "its room comes back");
+    let _ = books.ledger.settle(under_way, ended(AttemptOutcome::Answered, Some(700), fixed_now())).await.unwrap();
+    assert_eq!(cap_of(books.reserve(400).await), Cap::Deployment);
+    assert_eq!(books.alerts.alerts().len(), 1, "now it does not");
+}
+
+#[tokio::test]
+async fn a_permit_pays_for_the_model_and_the_tokens_that_were_set_aside() {
+    let books = Books::new(caps(1_000));
+    let (permit, unsettled) = books.reserve(400).await.unwrap().begin();
+    assert!(permit.covers("one-usual", (400, 0)) && permit.covers("one-usual", (1, 0)));
+    assert!(
+        !permit.covers("one-cheaper", (400, 0)) && !permit.covers("one-usual", (401, 0)) && !permit.covers("one-usual", (1, 1))
+    );
+    let _ = books.ledger.settle(unsettled, ended(AttemptOutcome::NotSent, None, fixed_now())).await.unwrap();
+    assert_eq!(books.store.books(day()).await.unwrap().booked, micros(0));
+}
+
+#[tokio::test]
 async fn a_settlement_that_comes_after_the_end_is_booked_all_the_same() {
     let books = Books::new(caps(10_000));
     let late = books.reserve(500).await.unwrap();

@@ -60,6 +60,10 @@ pub enum Fault {
     ToolCall,
     /// The model writes prose instead of JSON.
     Prose,
+    /// Everything comes but the end. Not in the list: nothing is wrong with what came, and the other side has to hang up.
+    Endless,
+    /// A pause before each event; when each was written is kept. Not in the list: nothing is wrong.
+    Paced,
 }
 
 impl Fault {

@@ -13,12 +13,14 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// No request of ours is longer.
 const BODY_BYTES_MAX: usize = 16 << 20;
 /// Between two bytes of a drip.
 const DRIP: Duration = Duration::from_millis(20);
+/// Before each event of a paced answer: far longer than anything takes to pass it on.
+const PACE: Duration = Duration::from_millis(25);
 /// How much of an answer has come before a connection breaks, in events.
 const BEGINNING: usize = 3;
 
@@ -46,6 +48,8 @@ struct State {
     requests: Vec<Recorded>,
     /// Connections that the other side ended in the middle of an answer.
     hung_up: usize,
+    /// When the events of paced answers were written, and which.
+    written: Vec<(Instant, String)>,
 }
 
 /// A running double.
@@ -129,6 +133,13 @@ impl LlmDouble {
     }
 }
 
+impl LlmDouble {
+    /// Takes when each event of the paced answers so far was written.
+    pub fn take_written(&self) -> Vec<(Instant, String)> {
+        std::mem::take(&mut self.state().written)
+    }
+}
+
 impl Drop for LlmDouble {
     fn drop(&mut self) {
         self.over.store(true, Ordering::SeqCst);
@@ -159,7 +170,7 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> Result<()> {
             let next = state.next.get_mut(format.as_str()).and_then(VecDeque::pop_front);
             next.unwrap_or_else(|| state.usual.get(format.as_str()).cloned().unwrap_or_default())
         };
-        match answer(stream, format, &target, &head, body, &behaviour)? {
+        match answer((stream, state), format, &target, &head, body, &behaviour)? {
             After::Open => {}
             After::Closed => return Ok(()),
             After::HungUp => {
@@ -178,7 +189,14 @@ enum After {
     HungUp,
 }
 
-fn answer(stream: &TcpStream, format: Format, target: &str, head: &str, body: &[u8], behaviour: &Behaviour) -> Result<After> {
+fn answer(
+    (stream, state): (&TcpStream, &Mutex<State>),
+    format: Format,
+    target: &str,
+    head: &str,
+    body: &[u8],
+    behaviour: &Behaviour,
+) -> Result<After> {
     let refuse = |(status, text): (u16, String)| plain(stream, format, status, "", &text).map(|()| After::Open);
     let Ok(request) = serde_json::from_slice::<Value>(body) else {
         return refuse((400, format.error(400, "INVALID_ARGUMENT", "Invalid JSON payload received.")));
@@ -217,7 +235,7 @@ fn answer(stream: &TcpStream, format: Format, target: &str, head: &str, body: &[
             Ok(After::Closed)
         }
         Some(Fault::Silent) => Ok(wait(stream)),
-        fault if is_stream => in_events(stream, format, &text, fault),
+        fault if is_stream => in_events((stream, state), format, &text, fault),
         fault => at_once(stream, format, &text, fault),
     }
 }
@@ -279,7 +297,12 @@ fn at_once(mut stream: &TcpStream, format: Format, text: &str, fault: Option<Fau
     }
 }
 
-fn in_events(mut stream: &TcpStream, format: Format, text: &str, fault: Option<Fault>) -> Result<After> {
+fn in_events(
+    (mut stream, state): (&TcpStream, &Mutex<State>),
+    format: Format,
+    text: &str,
+    fault: Option<Fault>,
+) -> Result<After> {
     let mut events = format.events(text, fault);
     let beginning = BEGINNING.min(events.len());
     match fault {
@@ -322,6 +345,20 @@ fn in_events(mut stream: &TcpStream, format: Format, text: &str, fault: Option<F
             send_chunks(stream, &head, frames.iter().take(beginning).map(Vec::as_slice), false)?;
             stream.flush()?;
             return Ok(After::Closed);
+        }
+        Some(Fault::Endless) => {
+            // What says that it is done is in the last two.
+            let whole = frames.len() - 2;
+            send_chunks(stream, &head, frames.iter().take(whole).map(Vec::as_slice), false)?;
+            return Ok(wait(stream));
+        }
+        Some(Fault::Paced) => {
+            let paced = frames.iter().zip(&events).map_while(|(frame, event)| {
+                let is_gone = hangs_up(stream, PACE).unwrap_or(true);
+                state.lock().unwrap_or_else(PoisonError::into_inner).written.push((Instant::now(), event.clone()));
+                (!is_gone).then_some(frame.as_slice())
+            });
+            return send_chunks(stream, &head, paced, true);
         }
         _ => {}
     }

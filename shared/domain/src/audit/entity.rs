@@ -2,6 +2,7 @@
 //! pseudonyms, or labels that operators gave; details are counts, codes, times and ids.
 
 use crate::ids::{ConversationId, DocumentId, ParseIdError, TenantId};
+use crate::text::hexadecimal;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use ulid::Ulid;
@@ -173,6 +174,13 @@ pub enum AuditValue {
     /// Another event, by id.
     #[serde(serialize_with = "event_id")]
     Event(Ulid),
+    /// SHA-256 of bytes that are not kept here.
+    #[serde(serialize_with = "hexadecimal_digest")]
+    Digest([u8; 32]),
+}
+
+fn hexadecimal_digest<S: Serializer>(digest: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&hexadecimal(digest))
 }
 
 fn event_id<S: Serializer>(id: &Ulid, to: S) -> Result<S::Ok, S::Error> {

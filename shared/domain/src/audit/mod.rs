@@ -112,6 +112,12 @@ impl Intent {
         AuditEvent { id: ids.next(now), recorded: now, outcome, ..self.event }.with("intent", AuditValue::Event(intent))
     }
 
+    /// Another event as the outcome: an act that ended as something else than what was announced.
+    #[must_use]
+    pub fn ended_as(self, event: AuditEvent) -> AuditEvent {
+        event.with("intent", AuditValue::Event(self.event.id))
+    }
+
     /// Writes the outcome.
     pub async fn end(self, log: &dyn AuditLog, ids: &dyn IdSource, now: Timestamp, outcome: Outcome) -> Result<(), PortError> {
         log.append(&self.outcome(ids, now, outcome)).await

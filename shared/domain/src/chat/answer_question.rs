@@ -1,9 +1,10 @@
 //! The chat use case: find passages, have them turned into sentences, prove each, record, and only then answer.
 
-use super::prove::{opening, prove};
+use super::deliver::{Delivery, Listener, Step};
+use super::prove::opening;
 use super::support::SupportChecker;
 use super::{Answer, ChatModel, Completion, Prompt, Question, Refusal, Sentence, SupportPolicy, TokenUsage, scope};
-use crate::audit::{AuditEvent, AuditLog, AuditValue, Entity, EventType, Outcome};
+use crate::audit::{AuditEvent, AuditLog, AuditValue, Entity, EventType, Intent, Outcome};
 use crate::context::{Act, Context, NotAllowed};
 use crate::fault::{Fault, PortError};
 use crate::ids::{DocumentId, IdSource};
@@ -25,6 +26,9 @@ pub enum AnswerQuestionError {
     /// A port failed.
     #[error(transparent)]
     Port(#[from] PortError),
+    /// Nobody listens any more.
+    #[error("the person has hung up")]
+    Gone,
 }
 
 impl AnswerQuestionError {
@@ -33,6 +37,8 @@ impl AnswerQuestionError {
         match self {
             Self::NotAllowed(_) => Fault::Denied,
             Self::Port(error) => error.fault(),
+            // Nobody is there to be told.
+            Self::Gone => Fault::Transient,
         }
     }
 }
@@ -72,7 +78,29 @@ struct Written {
 impl AnswerQuestion<'_> {
     /// Answers with proven sentences, or refuses and says so. Nothing is returned before its audit event is stored.
     pub async fn run(&self, context: &Context, question: &Question) -> Result<Answer, AnswerQuestionError> {
+        self.answer(context, question, None).await
+    }
+
+    /// The same, sentence by sentence: what may be cited is in the trail before the first sentence leaves, and what was cited
+    /// at the end. Whoever hangs up breaks the work off; what was used until then is booked.
+    pub async fn stream(
+        &self,
+        context: &Context,
+        question: &Question,
+        listener: &dyn Listener,
+    ) -> Result<Answer, AnswerQuestionError> {
+        self.answer(context, question, Some(listener)).await
+    }
+
+    async fn answer(
+        &self,
+        context: &Context,
+        question: &Question,
+        listener: Option<&dyn Listener>,
+    ) -> Result<Answer, AnswerQuestionError> {
         context.allow(Act::Ask)?;
+        let hear = |step: Step<'_>| listener.into_iter().for_each(|listener| listener.hear(step));
+        hear(Step::Searching(question.text()));
         let query = Query {
             text: question.text().to_owned(),
             embedding: self.embedder.embed(question.text()),
@@ -88,10 +116,33 @@ impl AnswerQuestion<'_> {
             terms: &found.terms,
         };
         let refusal = self.refusal(context, &query, &found).await?;
-        let written = if refusal.is_some() { self.nothing() } else { self.write(&prompt).await? };
+        let intent = match listener {
+            Some(_) => Some(self.announce(context, question, &found).await?),
+            None => None,
+        };
+        hear(Step::Answering { passages: found.passages.len(), notice: scope::judge(question.text()) });
+        let written = if refusal.is_some() { Ok(self.nothing()) } else { self.write(&prompt, listener).await };
+        let has_gone = listener.is_some_and(Listener::has_gone);
+        let written = if has_gone { written.unwrap_or_else(|_| self.nothing()) } else { written? };
         let answer = answer(question, found, written, refusal);
-        self.record(context, &answer).await?;
-        Ok(answer)
+        let mut event = self.event(context, &answer);
+        if has_gone {
+            event = AuditEvent { outcome: Outcome::Failure, ..event.with("ended", AuditValue::Code("gone")) };
+        }
+        let event = match intent {
+            Some(intent) => intent.ended_as(event),
+            None => event,
+        };
+        self.audit.append(&event).await?;
+        if has_gone { Err(AnswerQuestionError::Gone) } else { Ok(answer) }
+    }
+
+    /// Says in the trail that sentences are about to leave, and which documents they may show.
+    async fn announce(&self, context: &Context, question: &Question, found: &Retrieval) -> Result<Intent, PortError> {
+        let entity = Entity::Conversation(question.conversation.clone());
+        let event = AuditEvent::new(self.ids, context, EventType::ChatAnswered, entity, Outcome::Intended);
+        let documents = found.passages.iter().map(|passage| passage.document_id.clone()).collect();
+        Intent::write(self.audit, event.with("documents", AuditValue::Documents(once(documents)))).await
     }
 
     /// Why no model needs to be asked, if none does.
@@ -116,59 +167,52 @@ impl AnswerQuestion<'_> {
     }
 
     /// Asks the model, and the fallback if the model fails or nothing that it wrote is supported. A model that writes
-    /// nothing has found no support: that is an answer, and the fallback is not asked.
-    async fn write(&self, prompt: &Prompt<'_>) -> Result<Written, PortError> {
-        let first = match (self.model.complete(prompt).await, self.fallback) {
-            (Ok(completion), _) => self.check(self.model, &completion, prompt),
-            (Err(error), None) => return Err(error),
-            (Err(_), Some(fallback)) => {
-                let completion = fallback.complete(prompt).await?;
-                return Ok(self.check(fallback, &completion, prompt));
+    /// nothing has found no support: that is an answer, and the fallback is not asked. Nobody else is asked either once
+    /// something has gone out.
+    async fn write(&self, prompt: &Prompt<'_>, listener: Option<&dyn Listener>) -> Result<Written, PortError> {
+        let mut delivery = Delivery::new((self.checker, self.embedder), self.policy, prompt.passages, listener);
+        let asked = match listener {
+            None => {
+                let completion = self.model.complete(prompt).await;
+                if let Ok(completion) = &completion {
+                    completion.sentences.iter().for_each(|draft| _ = delivery.take(draft));
+                }
+                completion
+            }
+            Some(listener) => {
+                let mut gone = listener.gone();
+                self.model.stream(prompt, &mut |draft| delivery.take(draft), &mut gone).await
             }
         };
-        match self.fallback {
-            Some(fallback) if first.sentences.is_empty() && first.unsupported > 0 => {
-                let completion = fallback.complete(prompt).await?;
-                let second = self.check(fallback, &completion, prompt);
-                // What the model used is used, whoever answers.
-                let unsupported = first.unsupported + second.unsupported;
-                Ok(Written { unsupported, usage: first.usage, withheld: first.withheld, ..second })
+        let has_said = !delivery.sentences.is_empty();
+        let may_ask_on = !has_said && !listener.is_some_and(Listener::has_gone);
+        let first = match (asked, self.fallback.filter(|_| may_ask_on)) {
+            (Ok(completion), Some(_)) if delivery.unsupported > 0 => completion,
+            (Ok(completion), _) => return Ok(written(self.model, &completion, delivery)),
+            // What was said before it broke off is an answer that is not whole.
+            (Err(_), _) if has_said => {
+                return Ok(written(self.model, &Completion { is_truncated: true, ..Completion::default() }, delivery));
             }
-            _ => Ok(first),
-        }
+            (Err(error), None) => return Err(error),
+            (Err(_), Some(_)) => Completion::default(),
+        };
+        let Some(fallback) = self.fallback else { return Ok(written(self.model, &first, delivery)) };
+        delivery.begin_anew();
+        let second = fallback.complete(prompt).await?;
+        second.sentences.iter().for_each(|draft| _ = delivery.take(draft));
+        // What the model used is used, whoever answers.
+        Ok(Written { usage: first.usage, withheld: first.withheld, ..written(fallback, &second, delivery) })
     }
 
-    /// What a model wrote, without what has no support.
-    fn check(&self, model: &dyn ChatModel, completion: &Completion, prompt: &Prompt<'_>) -> Written {
-        let mut sentences = Vec::new();
-        for draft in &completion.sentences {
-            sentences.extend(prove(draft, prompt.passages, self.checker, self.embedder));
-        }
-        let unsupported = completion.sentences.len() - sentences.iter().filter(|s| s.support.is_ok()).count();
-        // Marked sentences go with others that hold, never alone.
-        let keeps_marked = self.policy == SupportPolicy::Mark && sentences.iter().any(|s| s.support.is_ok());
-        sentences.retain(|sentence| sentence.support.is_ok() || keeps_marked);
-        Written {
-            model: completion.model.as_deref().unwrap_or(model.name()).to_owned(),
-            sentences,
-            unsupported,
-            usage: completion.usage,
-            is_truncated: completion.is_truncated,
-            blocked: completion.blocked.clone(),
-            withheld: completion.withheld,
-        }
-    }
-
-    async fn record(&self, context: &Context, answer: &Answer) -> Result<(), PortError> {
+    /// What the trail says of an answer.
+    fn event(&self, context: &Context, answer: &Answer) -> AuditEvent {
         let (event_type, outcome) = match answer.refusal {
             None => (EventType::ChatAnswered, Outcome::Success),
             Some(Refusal::PhiBlocked) => (EventType::PhiBlocked, Outcome::Success),
             Some(_) => (EventType::ChatRefused, Outcome::Success),
         };
-        let mut cited: Vec<DocumentId> =
-            answer.sentences.iter().flat_map(|s| &s.citations).chain(&answer.nearest).map(|c| c.document_id.clone()).collect();
-        cited.sort();
-        cited.dedup();
+        let shown = answer.sentences.iter().flat_map(|s| &s.citations).chain(&answer.nearest);
+        let cited = once(shown.map(|citation| citation.document_id.clone()).collect());
         let mut event =
             AuditEvent::new(self.ids, context, event_type, Entity::Conversation(answer.conversation.clone()), outcome)
                 .with("documents", AuditValue::Documents(cited))
@@ -188,7 +232,27 @@ impl AnswerQuestion<'_> {
         if let Some(notice) = answer.notice {
             event = event.with("notice", AuditValue::Code(notice.as_str()));
         }
-        self.audit.append(&event).await
+        event
+    }
+}
+
+/// Documents in order, without repeats.
+fn once(mut documents: Vec<DocumentId>) -> Vec<DocumentId> {
+    documents.sort();
+    documents.dedup();
+    documents
+}
+
+/// What a model wrote, without what has no support.
+fn written(model: &dyn ChatModel, completion: &Completion, delivery: Delivery<'_>) -> Written {
+    Written {
+        model: completion.model.as_deref().unwrap_or(model.name()).to_owned(),
+        sentences: delivery.sentences,
+        unsupported: delivery.unsupported,
+        usage: completion.usage,
+        is_truncated: completion.is_truncated,
+        blocked: completion.blocked.clone(),
+        withheld: completion.withheld,
     }
 }
 

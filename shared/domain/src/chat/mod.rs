@@ -1,6 +1,7 @@
 //! A question, its answer, and the port to whatever writes the answer.
 
 mod answer_question;
+mod deliver;
 pub mod extractive;
 mod prove;
 mod quote;
@@ -8,6 +9,7 @@ pub mod scope;
 pub mod support;
 
 pub use answer_question::{AnswerQuestion, AnswerQuestionError, PASSAGES};
+pub use deliver::{Listener, Step};
 
 use crate::context::Context;
 use crate::documents::chunks::Span;
@@ -19,6 +21,7 @@ pub use crate::spending::TokenUsage;
 use async_trait::async_trait;
 use scope::OutOfScope;
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::ops::Range;
 use support::{Support, Unsupported};
 
@@ -116,6 +119,12 @@ pub struct Completion {
     pub withheld: usize,
 }
 
+/// Takes the sentences of an answer as they come; answers whether one went out to the person. From then on nobody else may be
+/// asked: what was said is not said again in other words.
+pub type Sentences<'a> = &'a mut (dyn FnMut(&DraftSentence) -> bool + Send);
+/// Ends when the person has hung up.
+pub type Gone<'a> = &'a mut (dyn Future<Output = ()> + Send + Unpin);
+
 /// Writes answers from passages.
 #[async_trait]
 pub trait ChatModel: Send + Sync {
@@ -124,6 +133,16 @@ pub trait ChatModel: Send + Sync {
 
     /// Proposes an answer.
     async fn complete(&self, prompt: &Prompt<'_>) -> Result<Completion, PortError>;
+
+    /// Proposes an answer sentence by sentence, each as soon as it is written. When `gone` ends, so does the work; what was used
+    /// is booked. A model that has everything at once says it at once.
+    async fn stream(&self, prompt: &Prompt<'_>, sentences: Sentences<'_>, _gone: Gone<'_>) -> Result<Completion, PortError> {
+        let completion = self.complete(prompt).await?;
+        for sentence in &completion.sentences {
+            sentences(sentence);
+        }
+        Ok(completion)
+    }
 }
 
 /// Where a sentence is proven. Made from our own passages, never from a model's text.

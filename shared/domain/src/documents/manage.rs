@@ -26,7 +26,7 @@ const TITLE_BYTES_MAX: usize = 1_800;
 /// The bucket's event and the indexer take seconds; after an hour the event is lost or parked, and the state must say so.
 const DELETING_S: i64 = 3_600;
 /// A content link is opened at once by the page that asked for it.
-const CONTENT_LINK_S: u32 = 300;
+pub(super) const CONTENT_LINK_S: u32 = 300;
 
 /// What a caller announces.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,9 +168,7 @@ impl ManageDocuments<'_> {
         if announcement.media_type.as_deref().is_some_and(|named| !named.eq_ignore_ascii_case(format.media_type())) {
             return Err(ManageDocumentsError::BadFormat);
         }
-        if !(1..=self.size_bytes_max).contains(&announcement.size_bytes) {
-            return Err(ManageDocumentsError::BadSize { limit: self.size_bytes_max });
-        }
+        check_size(announcement.size_bytes, self.size_bytes_max)?;
         let key = format!("tenants/{}/{}/{}", context.tenant, self.ids.next(context.now), object_name(name));
         let title =
             announcement.title.clone().unwrap_or_else(|| name.rsplit_once('.').map_or(name, |(stem, _)| stem).replace('_', " "));
@@ -368,7 +366,7 @@ impl ManageDocuments<'_> {
 }
 
 /// Whether the caller sees that there is such a document.
-fn is_visible(context: &Context, document: &Document) -> bool {
+pub(super) fn is_visible(context: &Context, document: &Document) -> bool {
     context.scope().sees(&document.attributes) || context.allow(Act::GrantAccess).is_ok()
 }
 
@@ -380,6 +378,10 @@ fn check_groups(context: &Context, before: &BTreeSet<Group>, after: &BTreeSet<Gr
     } else {
         Err(ManageDocumentsError::ForeignGroups)
     }
+}
+
+pub(super) const fn check_size(size_bytes: u64, limit: u64) -> Result<(), ManageDocumentsError> {
+    if 1 <= size_bytes && size_bytes <= limit { Ok(()) } else { Err(ManageDocumentsError::BadSize { limit }) }
 }
 
 fn check_name(name: &str) -> Result<(), ManageDocumentsError> {

@@ -8,3 +8,4 @@ pub mod manage;
 pub mod ocr;
 pub mod pages;
 pub mod registry;
+pub mod versions;

@@ -1,5 +1,6 @@
-//! Reserve, call, settle. A [`Reservation`] is made by [`Ledger::reserve`] alone and is not copied, so a function that takes
-//! one cannot be called without money set aside; settling consumes it. One that is dropped stays booked until it runs out.
+//! Reserve, call, settle. A [`Reservation`] is made by [`Ledger::reserve`] alone; it begins one call, which uses its
+//! [`CallPermit`] up, so no call is made without money set aside and none twice with the same. What is left is [`Unsettled`],
+//! which settling uses up. One that is dropped stays booked until it runs out.
 
 use super::catalogue::day_of;
 use super::store::{DayBooks, Held, Hold, Lapse, LedgerStore, Payer, Threshold};
@@ -22,6 +23,9 @@ const HOLD_SECONDS: i64 = 120;
 /// that was cut off may have been charged: with this the real spending stays below 105 % of the cap even if every call ends
 /// without a word.
 const LAPSE_PERCENT: u8 = 5;
+
+/// How many holds that ran out a call ends that found room: more would make one person wait for the crashes of others.
+const LAPSES_AT_ONCE: usize = 2;
 
 /// What must not be passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,32 +85,66 @@ impl Caps {
 }
 
 /// Money set aside for one call to one model.
+#[must_use = "money is set aside until it runs out"]
 pub struct Reservation {
+    unsettled: Unsettled,
+    tokens: (u32, u32),
+}
+
+/// What has to be settled: a call that was begun, or was not to be.
+#[must_use = "money is set aside until it runs out"]
+pub struct Unsettled {
     hold: Hold,
     price: Price,
     context: Context,
 }
 
+/// The right to one call, for so many tokens. There is no other way to get one than [`Reservation::begin`].
+#[derive(Debug)]
+#[must_use = "a call takes it"]
+pub struct CallPermit {
+    model: String,
+    tokens: (u32, u32),
+}
+
+impl CallPermit {
+    /// Whether it pays for such a call: this model, and no more tokens than were set aside, sent and asked for.
+    pub fn covers(&self, model: &str, (prompt_tokens, output_tokens): (u32, u32)) -> bool {
+        self.model == model && prompt_tokens <= self.tokens.0 && output_tokens <= self.tokens.1
+    }
+}
+
+impl From<Reservation> for Unsettled {
+    fn from(reservation: Reservation) -> Self {
+        reservation.unsettled
+    }
+}
+
 impl Reservation {
+    /// Begins the one call that it pays for.
+    pub fn begin(self) -> (CallPermit, Unsettled) {
+        (CallPermit { model: self.unsettled.hold.model.clone(), tokens: self.tokens }, self.unsettled)
+    }
+
     /// The model that it pays for.
     pub fn model(&self) -> &str {
-        &self.hold.model
+        &self.unsettled.hold.model
     }
 
     /// The most that may be spent.
     pub const fn amount(&self) -> MicroDollars {
-        self.hold.amount
+        self.unsettled.hold.amount
     }
 
     /// For which request.
     pub const fn context(&self) -> &Context {
-        &self.context
+        &self.unsettled.context
     }
 }
 
 impl fmt::Debug for Reservation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reservation").field("id", &self.hold.id).field("amount", &self.hold.amount).finish_non_exhaustive()
+        f.debug_struct("Reservation").field("id", &self.unsettled.hold.id).field("amount", &self.amount()).finish_non_exhaustive()
     }
 }
 
@@ -190,14 +228,22 @@ impl Ledger {
             request_id: context.request_id.clone(),
             expires: now.saturating_add(SignedDuration::from_secs(HOLD_SECONDS)).unwrap_or(now),
         };
+        let taken = |hold| {
+            let unsettled = Unsettled { hold, price, context: context.clone() };
+            Ok(Reservation { unsettled, tokens: (prompt_tokens, output_tokens) })
+        };
         let books = match self.store.hold(&hold, &self.caps).await? {
-            Held::Taken(_) => return Ok(Reservation { hold, price, context: context.clone() }),
+            Held::Taken(books) => {
+                // Each call ends a few that ran out, so that they do not gather where room is never short.
+                let _ = self.lapse(&books, LAPSES_AT_ONCE, now).await;
+                return taken(hold);
+            }
             Held::Refused(books) => books,
         };
         // What ran out is given back when somebody needs the room, and then tried once more.
-        let books = if self.lapse(&books, now).await? {
+        let books = if self.lapse(&books, usize::MAX, now).await? {
             match self.store.hold(&hold, &self.caps).await? {
-                Held::Taken(_) => return Ok(Reservation { hold, price, context: context.clone() }),
+                Held::Taken(_) => return taken(hold),
                 Held::Refused(books) => books,
             }
         } else {
@@ -206,7 +252,9 @@ impl Ledger {
         let cap = books.refuses(&hold, &self.caps);
         let cap = cap.ok_or(PortError::Unexpected { operation: "hold", code: "refused without a reason".into() })?;
         let reached = match cap {
-            Cap::Deployment => Some(Threshold::Stop),
+            // A day that is full of calls under way has not stopped: their room comes back.
+            Cap::Deployment if books.spent.plus(hold.amount) > self.caps.deployment => Some(Threshold::Stop),
+            Cap::Deployment => books.reached(&self.caps),
             Cap::Threshold => Some(Threshold::Cheaper),
             Cap::Department | Cap::Person => None,
         };
@@ -217,8 +265,8 @@ impl Ledger {
 
     /// Books what a call cost in the reservation's place. Without the provider's word that is nothing if it cannot have been
     /// charged, and all that was reserved if it can.
-    pub async fn settle(&self, reservation: Reservation, attempt: Attempt) -> Result<Settled, PortError> {
-        let Reservation { hold, price, context } = reservation;
+    pub async fn settle(&self, call: impl Into<Unsettled>, attempt: Attempt) -> Result<Settled, PortError> {
+        let Unsettled { hold, price, context } = call.into();
         let cost = match &attempt.usage {
             Some(usage) => price.cost(usage),
             None if attempt.outcome.may_be_billed() => hold.amount,
@@ -231,10 +279,10 @@ impl Ledger {
         Ok(Settled { cost, over_bound: cost > hold.amount, untold })
     }
 
-    /// Ends the holds that ran out. Says whether there is more room now.
-    async fn lapse(&self, books: &DayBooks, now: Timestamp) -> Result<bool, PortError> {
+    /// Ends the holds that ran out, so many at most. Says whether there is more room now.
+    async fn lapse(&self, books: &DayBooks, most: usize, now: Timestamp) -> Result<bool, PortError> {
         let mut released = false;
-        for hold in books.holds.iter().filter(|hold| hold.expires <= now) {
+        for hold in books.holds.iter().filter(|hold| hold.expires <= now).take(most) {
             let attempt = Attempt { outcome: AttemptOutcome::Lapsed, usage: None, latency_ms: 0, sent: None, ended: now };
             let row = row(hold, &attempt, MicroDollars::ZERO);
             let lapse = self.store.lapse(hold, &row, self.caps.lapse_allowance()).await?;

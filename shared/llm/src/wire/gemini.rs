@@ -38,7 +38,8 @@ struct TextPart<'a> {
 struct GenerationConfig {
     max_output_tokens: u32,
     response_mime_type: &'static str,
-    response_schema: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_schema: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     thinking_config: Option<ThinkingConfig>,
 }
@@ -204,7 +205,7 @@ impl Wire for Gemini {
             generation_config: GenerationConfig {
                 max_output_tokens: request.output_tokens_max,
                 response_mime_type: "application/json",
-                response_schema: schema(),
+                response_schema: request.is_structured.then(schema),
                 thinking_config: request.thinking.map(|level| ThinkingConfig { thinking_level: spelt(level) }),
             },
         };

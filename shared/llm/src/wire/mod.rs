@@ -10,7 +10,7 @@ use crate::provider::{Form, ModelRequest, Pieces, ProviderClient, Reply, Sealed}
 use crate::sse::EventReader;
 use async_trait::async_trait;
 use domain::keys::ApiKey;
-use domain::spending::{Reservation, TokenUsage};
+use domain::spending::{CallPermit, TokenUsage};
 use hyper::Method;
 use hyper::body::Bytes;
 use std::time::Duration;
@@ -68,12 +68,12 @@ impl HttpProvider {
 
     /// Groq.
     pub fn groq(http: HttpClient, address: Address) -> Self {
-        Self { http, address, wire: Box::new(openai::OpenAi) }
+        Self { http, address, wire: Box::new(openai::OpenAi::groq()) }
     }
 
     /// Anything that speaks `OpenAI`'s chat completions, such as vLLM or Ollama.
     pub fn open_ai_compatible(http: HttpClient, address: Address) -> Self {
-        Self { http, address, wire: Box::new(openai::OpenAi) }
+        Self { http, address, wire: Box::new(openai::OpenAi::compatible()) }
     }
 
     /// Whether the provider shows this key its models.
@@ -128,23 +128,19 @@ fn reply(gathered: &dyn Gather, text: String) -> Result<Reply, CallError> {
 #[async_trait]
 impl ProviderClient for HttpProvider {
     fn seal(&self, request: &ModelRequest<'_>, form: Form) -> Sealed {
-        Sealed::new(
-            request.model.to_owned(),
-            self.wire.path(request.model, form),
-            Bytes::from(self.wire.body(request, form)),
-            form,
-        )
+        let (path, body) = (self.wire.path(request.model, form), self.wire.body(request, form));
+        Sealed::new(request, path, Bytes::from(body), form)
     }
 
     async fn call(
         &self,
         sealed: &Sealed,
         key: Option<&ApiKey>,
-        reservation: &Reservation,
+        permit: CallPermit,
         patience: Patience,
         pieces: Pieces<'_>,
     ) -> Result<Reply, CallError> {
-        if reservation.model() != sealed.model {
+        if !sealed.is_covered_by(&permit) {
             return Err(CallError::free(Failure::Rejected));
         }
         let key = key.map(|key| (self.wire.key_header(), key));
@@ -153,7 +149,7 @@ impl ProviderClient for HttpProvider {
             Ok(body) => body,
             Err(Refused::Call(error)) => return Err(error),
             Err(Refused::Status { status, retry_after, body }) => {
-                return Err(CallError::free(self.wire.refusal(status, retry_after, &body)));
+                return Err(CallError::refused(status, self.wire.refusal(status, retry_after, &body)));
             }
         };
         match sealed.form {

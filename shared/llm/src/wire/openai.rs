@@ -14,14 +14,32 @@ use std::time::Duration;
 const DONE: &str = "[DONE]";
 
 /// The format.
-pub(crate) struct OpenAi;
+pub(crate) struct OpenAi {
+    names_completion: bool,
+}
+
+impl OpenAi {
+    /// As Groq speaks it, where `max_tokens` is deprecated.
+    pub(crate) const fn groq() -> Self {
+        Self { names_completion: true }
+    }
+
+    /// As the others do: Ollama knows `max_tokens` alone, and vLLM takes both.
+    pub(crate) const fn compatible() -> Self {
+        Self { names_completion: false }
+    }
+}
 
 #[derive(Serialize)]
 struct RequestBody<'a> {
     model: &'a str,
     messages: [Turn<'a>; 2],
-    max_completion_tokens: u32,
-    response_format: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_effort: Option<&'a str>,
     stream: bool,
@@ -178,8 +196,9 @@ impl Wire for OpenAi {
                 Turn { role: "system", content: request.instructions.as_str() },
                 Turn { role: "user", content: request.input.as_str() },
             ],
-            max_completion_tokens: request.output_tokens_max,
-            response_format: response_format(),
+            max_completion_tokens: self.names_completion.then_some(request.output_tokens_max),
+            max_tokens: (!self.names_completion).then_some(request.output_tokens_max),
+            response_format: request.is_structured.then(response_format),
             reasoning_effort: request.thinking.map(ThinkingLevel::as_str),
             stream: is_stream,
             stream_options: is_stream.then_some(StreamOptions { include_usage: true }),

@@ -96,16 +96,15 @@ impl KeyRotation {
         let state = self.state().await?;
         self.tidy(&state, context).await?;
         let pending = state.in_stage(SecretStage::Pending).filter(|version| !state.has(version, CURRENT));
-        let token = match pending {
-            Some(version) => version.clone(),
-            None => {
-                let current = state.in_stage(SecretStage::Current);
-                let created = current.and_then(|version| state.versions.get(version)).map(|version| version.created);
-                if created.is_some_and(|created| context.now.duration_since(created) < not_before) {
-                    return Ok(None);
-                }
-                token_for(current, &self.source.offer(current).await?)
+        let token = if let Some(version) = pending {
+            version.clone()
+        } else {
+            let current = state.in_stage(SecretStage::Current);
+            let created = current.and_then(|version| state.versions.get(version)).map(|version| version.created);
+            if created.is_some_and(|created| context.now.duration_since(created) < not_before) {
+                return Ok(None);
             }
+            token_for(current, &self.source.offer(current).await?)
         };
         for step in RotationStep::ALL {
             self.step(step, &token, Trigger::Ours, context).await?;
@@ -116,17 +115,16 @@ impl KeyRotation {
     async fn create(&self, state: &SecretState, token: &KeyVersion, context: &Context) -> Result<(), RotateKeyError> {
         // What is in use is looked at first: with a secret that nobody can read nothing is begun.
         let current = self.current(state).await?;
-        let stored = match self.body(token, "AWSPENDING").await? {
-            Some(stored) => stored,
-            None => {
-                let offer = self.source.offer(state.in_stage(SecretStage::Current)).await?;
-                self.refuse_same(current.as_ref(), &offer, context).await?;
-                match self.store.put(token, &offer.text(), PENDING).await {
-                    Ok(()) => offer,
-                    // Somebody put another key under this token a moment ago.
-                    Err(SecretError::Taken) => self.body(token, "AWSPENDING").await?.ok_or(RotateKeyError::Raced)?,
-                    Err(error) => return Err(error.into()),
-                }
+        let stored = if let Some(stored) = self.body(token, "AWSPENDING").await? {
+            stored
+        } else {
+            let offer = self.source.offer(state.in_stage(SecretStage::Current)).await?;
+            self.refuse_same(current.as_ref(), &offer, context).await?;
+            match self.store.put(token, &offer.text(), PENDING).await {
+                Ok(()) => offer,
+                // Somebody put another key under this token a moment ago.
+                Err(SecretError::Taken) => self.body(token, "AWSPENDING").await?.ok_or(RotateKeyError::Raced)?,
+                Err(error) => return Err(error.into()),
             }
         };
         if current.as_ref().is_some_and(|current| current.key == stored.key) {
