@@ -134,7 +134,9 @@ async fn no_key_is_in_anything_that_is_written() {
     written.extend(house.secret.state().versions.iter().map(|version| format!("{version:?}")));
     house.empty_pool().await;
     written.push(format!("{:?}", rotation.rotate(SignedDuration::ZERO, &hours_later(52)).await));
-    assert!(written.len() > 20);
+    for written_for_sure in ["KeyRotationFinished", "KeyRetired", "key_rolled_back"] {
+        assert!(written.iter().any(|line| line.contains(written_for_sure)), "{written_for_sure}");
+    }
     for line in written {
         assert!(!line.contains("canary-471"), "{line}");
     }

@@ -69,22 +69,30 @@ impl KeyRotation {
         let Some(current) = state.in_stage(SecretStage::Current) else { return Ok(false) };
         let since = context.now.saturating_sub(self.rules.window).unwrap_or(context.now);
         let refusals = self.refusals.count(self.provider, current, since).await?;
-        let reason = match refusals {
-            0 => return Ok(false),
-            few if few < self.rules.refusals => {
-                // A chat may have used an older key a moment ago. Whether it was this one, a trial tells.
-                let Some(body) = self.current(&state).await? else { return Ok(false) };
-                let Verdict::Refused(_) = self.twice(&body.key, context).await else { return Ok(false) };
-                RollbackReason::Trial
-            }
-            many => RollbackReason::Refusals(many),
+        let reason = if refusals == 0 {
+            return Ok(false);
+        } else if refusals >= self.rules.refusals {
+            RollbackReason::Refusals(refusals)
+        } else if self.is_dead(&state, context).await? {
+            RollbackReason::Trial
+        } else {
+            // A chat may have used an older key a moment ago.
+            return Ok(false);
         };
         match self.roll_back(reason, context).await {
             Ok(_) => Ok(true),
             // Without a key to go back to there may be one to go on to.
-            Err(RotateKeyError::NoPrevious | RotateKeyError::Refused { .. }) => self.replace_dead(context).await,
+            Err(RotateKeyError::NoPrevious | RotateKeyError::Refused { .. }) => {
+                Ok(self.is_dead(&state, context).await? && self.replace_dead(context).await?)
+            }
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether the provider refuses the key in use.
+    async fn is_dead(&self, state: &SecretState, context: &Context) -> Result<bool, RotateKeyError> {
+        let Some(body) = self.current(state).await? else { return Ok(false) };
+        Ok(matches!(self.twice(&body.key, context).await, Verdict::Refused(_)))
     }
 
     /// Every day: all of that, and the age of the key, the depth of the pool, a trial of the key in use, a rotation that is due.
