@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import contextvars
 import json
+import re
 import socketserver
 import sys
 import threading
@@ -369,6 +370,59 @@ def fix_rest_api() -> None:
     gateway._check_request_validation = check_with_size
 
 
+def fix_access_log() -> None:
+    """A stage with an access log setting writes a line for each request, refused ones included, in the setting's format. The
+    emulator keeps the setting and writes nothing, and a function is told another request id than the caller."""
+    from ministack.services import apigateway_v1 as gateway
+    from ministack.services import cloudwatch_logs as logs
+
+    current: contextvars.ContextVar[dict[str, Any]] = contextvars.ContextVar("current", default={})
+    execute, build_event = gateway._execute_in_scope, gateway._build_lambda_event_v1
+
+    def build_event_of_request(*args: Any, **options: Any) -> dict[str, Any]:
+        event = build_event(*args, **options)
+        request, context = current.get(), event["requestContext"]
+        context["requestId"] = request.get("request_id", context["requestId"])
+        claims = (context.get("authorizer") or {}).get("claims") or {}
+        request["access"] = {"integrationStatus": "200", "authorizer.claims.sub": claims.get("sub", "-")}
+        return event
+
+    async def execute_and_log(request: dict[str, Any], api: str, stage_name: str, method: str, *args: Any) -> Any:
+        begun = time.time()
+        token = current.set(request)
+        try:
+            answer = await execute(request, api, stage_name, method, *args)
+        finally:
+            current.reset(token)
+        refused = isinstance(answer, gateway._GatewayError)
+        write_line(
+            (request["stage"] or {}).get("accessLogSettings") or {},
+            {
+                "requestId": request["request_id"],
+                "requestTimeEpoch": str(int(begun * 1000)),
+                "httpMethod": method,
+                "resourcePath": request["resource_path"] or "-",
+                "status": str((gateway._gateway_error_response(answer, request) if refused else answer)[0]),
+                "responseLatency": str(int((time.time() - begun) * 1000)),
+                "error.responseType": answer.response_type if refused else "-",
+                **request.get("access", {}),
+            },
+        )
+        return answer
+
+    def write_line(setting: dict[str, str], values: dict[str, str]) -> None:
+        group = setting.get("destinationArn", "").partition(":log-group:")[2].removesuffix(":*")
+        if not group or group not in logs._log_groups:
+            return
+        line = re.sub(r"\$context\.([A-Za-z.]*[A-Za-z])", lambda name: values.get(name.group(1), "-"), setting["format"])
+        stream = {"logGroupName": group, "logStreamName": "access"}
+        if "access" not in logs._log_groups[group]["streams"]:
+            logs._create_log_stream(stream)
+        logs._put_log_events({**stream, "logEvents": [{"timestamp": int(time.time() * 1000), "message": line}]})
+
+    gateway._execute_in_scope, gateway._build_lambda_event_v1 = execute_and_log, build_event_of_request
+
+
 def fix_response_streaming() -> None:
     """A streaming integration invokes the function at another address, and the answer is a prelude (JSON: status and headers),
     eight zero bytes and the body. The emulator finds no function there, and would hand the prelude through. AWS passes the
@@ -427,6 +481,7 @@ ALL = (
     fix_secret_rotation,
     fix_metrics_and_alarms,
     fix_rest_api,
+    fix_access_log,
     fix_response_streaming,
     fix_own_attributes,
 )

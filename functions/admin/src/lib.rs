@@ -44,7 +44,10 @@ pub async fn handle(app: &Admin, request: &Request) -> Response<Body> {
     let invocation = Invocation::begin("admin", id.as_str());
     let (outcome, response) = match cost(app, request).await {
         Ok(body) => ("shown", api::json(200, &body)),
-        Err(problem) => (problem.code(), problem.into_response(id.as_str())),
+        Err(problem) => {
+            let problem = api::recorded(problem, request, runtime::ids::now(), app.audit.as_ref(), app.ids.as_ref()).await;
+            (problem.code(), problem.into_response(id.as_str()))
+        }
     };
     invocation.end(outcome);
     response

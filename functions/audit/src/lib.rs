@@ -11,7 +11,7 @@ pub use config::Config;
 use api::{Kind, Problem};
 use domain::audit::receive::{EventIntake, ReceiveEvents, ReceiveEventsError};
 use domain::audit::search::{AuditTrail, Purpose, SearchTrail, SearchTrailError};
-use domain::audit::{AuditEvent, AuditLog, Pseudonyms};
+use domain::audit::{AuditLog, Pseudonyms};
 use domain::context::Context;
 use domain::ids::IdSource;
 use lambda_http::{Body, Error, Request, Response};
@@ -59,7 +59,10 @@ pub async fn handle(app: &Audit, request: &Request) -> Response<Body> {
     let invocation = Invocation::begin("audit", id.as_str());
     let (outcome, response) = match answer(app, request).await {
         Ok((outcome, response)) => (outcome, response),
-        Err(problem) => (problem.code(), problem.into_response(id.as_str())),
+        Err(problem) => {
+            let problem = api::recorded(problem, request, runtime::ids::now(), app.audit.as_ref(), app.ids.as_ref()).await;
+            (problem.code(), problem.into_response(id.as_str()))
+        }
     };
     invocation.end(outcome);
     response
@@ -67,18 +70,6 @@ pub async fn handle(app: &Audit, request: &Request) -> Response<Body> {
 
 async fn answer(app: &Audit, request: &Request) -> Result<(&'static str, Response<Body>), Problem> {
     let context = api::context(request, runtime::ids::now())?;
-    let answered = route(app, &context, request).await;
-    if let Err(problem) = &answered
-        && problem.is_denial()
-    {
-        let (method, template) = api::route(request);
-        let denied = AuditEvent::denied(app.ids.as_ref(), &context, method, &template);
-        app.audit.append(&denied).await.map_err(|error| Problem::from_fault(error.fault(), Kind::Denied, String::new()))?;
-    }
-    answered
-}
-
-async fn route(app: &Audit, context: &Context, request: &Request) -> Result<(&'static str, Response<Body>), Problem> {
     let receive = ReceiveEvents {
         intake: app.intake.as_ref(),
         audit: app.audit.as_ref(),
@@ -91,21 +82,21 @@ async fn route(app: &Audit, context: &Context, request: &Request) -> Result<(&'s
     Ok(match (method, template.as_str()) {
         ("POST", "/audit/events") => {
             // Who may not report does not learn what a report looks like.
-            context.allow(domain::context::Act::ReportEvents).map_err(|error| not_received(context, &error.into()))?;
+            context.allow(domain::context::Act::ReportEvents).map_err(|error| not_received(&context, &error.into()))?;
             let batch = request::batch(request)?;
-            let received = receive.run(context, &batch).await.map_err(|error| not_received(context, &error))?;
+            let received = receive.run(&context, &batch).await.map_err(|error| not_received(&context, &error))?;
             ("received", api::json(200, &response::received(&received)))
         }
         ("GET", "/audit/events") => {
             let asked = request::search(request)?;
-            let found = search.run(context, &asked.filter, asked.after, asked.limit, Purpose::Look).await;
-            let page = found.map_err(|error| not_searched(context, &error))?;
+            let found = search.run(&context, &asked.filter, asked.after, asked.limit, Purpose::Look).await;
+            let page = found.map_err(|error| not_searched(&context, &error))?;
             ("searched", api::json(200, &response::page(&page, &asked)))
         }
         ("GET", "/audit/export") => {
             let (asked, format) = request::export(request)?;
-            let found = search.run(context, &asked.filter, asked.after, asked.limit, Purpose::Export(format.name())).await;
-            let page = found.map_err(|error| not_searched(context, &error))?;
+            let found = search.run(&context, &asked.filter, asked.after, asked.limit, Purpose::Export(format.name())).await;
+            let page = found.map_err(|error| not_searched(&context, &error))?;
             let mut response = api::text(format.media_type(), format.write(&page.rows));
             if let Some(cursor) = page.next.map(|next| asked.cursor(next)) {
                 let cursor = cursor.parse().map_err(|_| Problem::new(Kind::Internal, String::new()))?;

@@ -130,7 +130,10 @@ pub async fn handle(app: &Chat, request: &Request) -> Response<Body> {
             let outcome = measure(&mut invocation, &answer, id.as_str());
             (outcome, api::json(200, &response::AnswerBody::new(&answer, id.as_str())))
         }
-        Err(problem) => (problem.code(), problem.into_response(id.as_str())),
+        Err(problem) => {
+            let problem = api::recorded(problem, request, runtime::ids::now(), app.audit.as_ref(), app.ids.as_ref()).await;
+            (problem.code(), problem.into_response(id.as_str()))
+        }
     };
     invocation.end(outcome);
     response

@@ -5,6 +5,7 @@ use crate::response::{CitationBody, EndBody, NoticeBody, SupportBody, UsageBody}
 use crate::{Chat, admit, measure, problem, use_case};
 use api::{Line, Problem, Streamed};
 use async_trait::async_trait;
+use domain::audit::AuditEvent;
 use domain::chat::{AnswerQuestionError, Citation, Listener, Question, Sentence, Step};
 use domain::context::Context;
 use lambda_http::http::{HeaderValue, header};
@@ -29,6 +30,7 @@ pub async fn open(app: &Arc<Chat>, request: &Request) -> Streamed {
     let (context, question) = match admit(app, request, ROUTE).await {
         Ok(admitted) => admitted,
         Err(problem) => {
+            let problem = api::recorded(problem, request, runtime::ids::now(), app.audit.as_ref(), app.ids.as_ref()).await;
             invocation.end(problem.code());
             return Streamed::whole(problem.into_response(id.as_str()));
         }
@@ -81,13 +83,25 @@ async fn answer(
             events.send("done", &EndBody::new(&answer, trace_id));
             measure(invocation, &answer, trace_id)
         }
-        Err(AnswerQuestionError::Gone) => "gone",
         Err(error) => {
+            let refused =
+                AuditEvent::refused(app.ids.as_ref(), context, "POST", ROUTE, if is_gone(&error) { "gone" } else { "cut-off" });
+            let recorded = app.audit.append(&refused).await;
+            if is_gone(&error) {
+                return "gone";
+            }
+            if let Err(failed) = recorded {
+                tracing::error!(request_id = trace_id, error = %failed, detail = ?failed, "not recorded");
+            }
             let problem: Problem = problem(context, &error);
             events.write(format!("event: error\ndata: {}\n\n", problem.to_json(trace_id)));
             problem.code()
         }
     }
+}
+
+const fn is_gone(error: &AnswerQuestionError) -> bool {
+    matches!(error, AnswerQuestionError::Gone)
 }
 
 /// Writes steps down as events.

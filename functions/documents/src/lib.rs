@@ -91,7 +91,10 @@ pub async fn handle(app: &Documents, request: &Request) -> Response<Body> {
     let invocation = Invocation::begin("documents", id.as_str());
     let (outcome, response) = match answer(app, request).await {
         Ok((outcome, response)) => (outcome, response),
-        Err(problem) => (problem.code(), problem.into_response(id.as_str())),
+        Err(problem) => {
+            let problem = api::recorded(problem, request, runtime::ids::now(), app.audit.as_ref(), app.ids.as_ref()).await;
+            (problem.code(), problem.into_response(id.as_str()))
+        }
     };
     invocation.end(outcome);
     response

@@ -36,6 +36,16 @@ pub fn context(request: &Request, now: Timestamp) -> Result<Context, Problem> {
     Ok(Context { actor: Actor { subject, roles, groups, department }, tenant, request_id: request_id(request), now })
 }
 
+/// The context of somebody whom no administrator has given a tenant: what they try belongs into a trail, and no tenant's is
+/// the right one.
+pub fn unplaced(request: &Request, now: Timestamp) -> Option<Context> {
+    let Some(RequestContext::ApiGatewayV1(gateway)) = request.request_context_ref() else { return None };
+    let subject = gateway.authorizer.fields.get("claims").and_then(|claims| claims.get("sub")).and_then(Value::as_str);
+    let subject = subject.and_then(|subject| SubjectId::parse(subject).ok()).unwrap_or_else(|| SubjectId::system("nobody"));
+    let actor = Actor { subject, roles: Vec::new(), groups: BTreeSet::new(), department: None };
+    Some(Context { actor, tenant: TenantId::deployment(), request_id: request_id(request), now })
+}
+
 /// The pool's groups are roles (`clinician`) and access groups (`access:oncology`); others are a directory's own and say nothing
 /// here. REST APIs hand them over as `a,b`, HTTP APIs as `[a b]`.
 fn memberships(claim: &str) -> (Vec<Role>, BTreeSet<Group>) {

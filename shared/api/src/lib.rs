@@ -2,11 +2,13 @@
 
 mod caller;
 mod problem;
+mod refusal;
 mod request;
 mod serve;
 
 pub use caller::{context, request_id};
 pub use problem::{Kind, Problem, json, text};
+pub use refusal::recorded;
 pub use request::{decode, object, path_parameter, query_parameter, route};
 pub use serve::{Line, Reply, Streamed, serve};
 

@@ -108,9 +108,14 @@ impl Problem {
         self.kind.parts().0
     }
 
-    /// Whether the roles did not allow it: those go into the audit trail.
+    /// Which kind.
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whether somebody asked for what is not theirs: the roles do not allow it, or it is not there for them.
     pub fn is_denial(&self) -> bool {
-        self.kind == Kind::Denied
+        matches!(self.kind, Kind::Denied | Kind::NotFound)
     }
 
     fn wire<'a>(&'a self, trace_id: &'a str) -> Wire<'a> {

@@ -67,6 +67,14 @@ impl TenantId {
     }
 }
 
+impl TenantId {
+    /// Whose trail has what belongs to no tenant: what people do who have none, and what is found about all of them. No tenant is
+    /// to be given this name.
+    pub fn deployment() -> Self {
+        Self("deployment".to_owned())
+    }
+}
+
 impl DocumentId {
     /// The id of the document that lives at an object key. Derived, so that a straight upload needs no registry first
     /// and a second upload to the same key is a new version of the same document.

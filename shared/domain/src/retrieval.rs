@@ -131,6 +131,18 @@ impl Passage {
     }
 }
 
+/// What a passage's score is multiplied by that stands in a list of contents or of references.
+const APPARATUS_WEIGHT: f32 = 0.5;
+
+/// Weighs down what only names other places, and keeps the best.
+pub fn weigh_down_apparatus(passages: &mut Vec<Passage>, limit: usize) {
+    for passage in passages.iter_mut().filter(|passage| passage.chunk.is_apparatus()) {
+        passage.score *= APPARATUS_WEIGHT;
+    }
+    passages.sort_by(|a, b| b.score.total_cmp(&a.score));
+    passages.truncate(limit);
+}
+
 /// A term of the question and how much it tells: its inverse document frequency among the tenant's chunks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TermWeight {
@@ -179,6 +191,8 @@ pub struct IndexedVersion {
     pub chunks: u32,
     /// How many pages.
     pub pages: u32,
+    /// The last event at which it was what the bucket has.
+    pub seen_at: Sequencer,
 }
 
 /// A sentence of a chunk and its place in meaning space.

@@ -12,7 +12,7 @@ use domain::documents::chunks::Chunk;
 use domain::fault::PortError;
 use domain::ids::{DocumentId, TenantId};
 use domain::objects::{Fetched, ObjectReader};
-use domain::retrieval::{ChunkIndex, Passage, Query, Retrieval};
+use domain::retrieval::{ChunkIndex, Passage, Query, Retrieval, weigh_down_apparatus};
 use domain::text::count_words;
 use futures_util::stream::{self, StreamExt as _};
 use std::collections::{BTreeMap, HashMap};
@@ -23,6 +23,8 @@ const FETCHES: usize = 16;
 /// Looks at the manifest before giving up on a segment that is gone: each means that a writer replaced it meanwhile. What was
 /// fetched before is not fetched again, so each look has less to do.
 const LOOKS: usize = 8;
+/// How many more than asked for are scored: as many lists of references may be among the best without taking anybody's place.
+const SPARE: usize = 10;
 /// Tenants kept in a warm function. A function sees few; this bounds what a hostile mix can pin in memory.
 const TENANTS_MAX: usize = 32;
 
@@ -159,16 +161,21 @@ impl<S: ObjectReader> ChunkIndex for SegmentIndex<S> {
                 State::Outdated => found.outdated.push(id.clone()),
             }
         }
-        let (best, terms) = search(&segments, &query.text, &query.embedding.0, limit);
+        let (best, terms) = search(&segments, &query.text, &query.embedding.0, limit.saturating_add(SPARE));
         found.terms = terms;
         let (scale, quantised) = quantise(&query.embedding.0);
+        let mut telling = 0;
         for Scored { segment, chunk: at, score, cosine, lexical } in best {
+            if telling == limit {
+                break;
+            }
             let segment = &segments[segment];
             let header = &segment.header;
             let Ok(chunk) = segment.chunk(at) else {
                 found.unreadable.push(header.document_id.clone());
                 continue;
             };
+            telling += usize::from(!chunk.is_apparatus());
             let title = view.documents.get(&header.document_id).and_then(|held| held.attributes.title.as_ref());
             found.passages.push(Passage {
                 document_id: header.document_id.clone(),
@@ -181,6 +188,7 @@ impl<S: ObjectReader> ChunkIndex for SegmentIndex<S> {
                 sentences: segment.sentences(at, scale, &quantised),
             });
         }
+        weigh_down_apparatus(&mut found.passages, limit);
         Ok(found)
     }
 

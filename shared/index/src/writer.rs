@@ -119,7 +119,8 @@ impl<S: ObjectReader + ObjectWriter> SegmentWriter<S> {
     /// What searches see of an entry, if they can.
     fn visible(&self, entry: &ManifestEntry) -> Option<IndexedVersion> {
         let segment = entry.segment.as_ref().filter(|s| s.model == self.model && s.format == FORMAT)?;
-        Some(IndexedVersion { version: segment.version.clone(), chunks: segment.chunks, pages: segment.pages })
+        let (version, seen_at) = (segment.version.clone(), segment.seen_at.clone());
+        Some(IndexedVersion { version, chunks: segment.chunks, pages: segment.pages, seen_at })
     }
 }
 

@@ -6,11 +6,13 @@ use crate::item::{Item, s, text};
 use crate::port_error;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use aws_types::SdkConfig;
+use domain::audit::coverage::RequestTrail;
 use domain::audit::search::{AuditTrail, TrailFilter, TrailPage, TrailRow};
 use domain::fault::PortError;
 use domain::ids::{RequestId, TenantId};
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use std::collections::HashMap;
 use ulid::Ulid;
@@ -18,12 +20,14 @@ use ulid::Ulid;
 const OPERATION: &str = "Query audit";
 /// Reads behind one page. Beyond that the page is short and says where to go on.
 const READS_MAX: usize = 20;
+/// Requests that are asked about at the same time.
+const AT_ONCE: usize = 32;
 
 /// The audit table, to read.
 #[derive(Debug, Clone)]
 pub struct AuditRows {
-    client: Client,
-    name: String,
+    pub(crate) client: Client,
+    pub(crate) name: String,
 }
 
 impl AuditRows {
@@ -32,8 +36,7 @@ impl AuditRows {
         Self { client: Client::new(config), name }
     }
 
-    /// Whether the trail has a row of this request, whatever its tenant.
-    pub async fn has_request(&self, request: &RequestId) -> Result<bool, PortError> {
+    async fn has_row(&self, request: &RequestId) -> Result<bool, PortError> {
         let found = self
             .client
             .query()
@@ -42,10 +45,24 @@ impl AuditRows {
             .key_condition_expression("request_id = :request")
             .expression_attribute_values(":request", s(request.as_str()))
             .limit(1)
+            .select(Select::Count)
             .send()
             .await
             .map_err(|error| port_error(OPERATION, &error))?;
         Ok(found.count > 0)
+    }
+}
+
+#[async_trait]
+impl RequestTrail for AuditRows {
+    async fn has_rows(&self, requests: &[RequestId]) -> Result<Vec<bool>, PortError> {
+        let mut found = Vec::with_capacity(requests.len());
+        for some in requests.chunks(AT_ONCE) {
+            for has_row in join_all(some.iter().map(|request| self.has_row(request))).await {
+                found.push(has_row?);
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -65,7 +82,7 @@ fn index(tenant: &TenantId, filter: &TrailFilter) -> (Option<&'static str>, &'st
 }
 
 /// The first or last id of a time. An id begins with its millisecond.
-fn edge(time: Timestamp, rest: u128) -> String {
+pub(crate) fn edge(time: Timestamp, rest: u128) -> String {
     Ulid::from_parts(u64::try_from(time.as_millisecond()).unwrap_or(0), rest).to_string()
 }
 

@@ -1,6 +1,7 @@
 //! DynamoDB, one file per table. Every write that decides something is one conditional write, never read-then-write.
 
 mod alert_memory;
+mod audit_images;
 mod audit_state;
 mod audit_table;
 mod audit_trail;

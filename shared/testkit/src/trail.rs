@@ -2,11 +2,12 @@
 
 use crate::simple::MemoryAuditLog;
 use async_trait::async_trait;
+use domain::audit::coverage::RequestTrail;
 use domain::audit::receive::{EventIntake, Taken};
 use domain::audit::search::{AuditTrail, TrailFilter, TrailPage, TrailRow};
 use domain::audit::{AuditEvent, AuditLog as _};
 use domain::fault::PortError;
-use domain::ids::TenantId;
+use domain::ids::{RequestId, TenantId};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use ulid::Ulid;
@@ -56,6 +57,14 @@ impl EventIntake for MemoryTrail {
         self.log.append(event).await?;
         self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(place, (event.id, *content));
         Ok(Taken::Now)
+    }
+}
+
+#[async_trait]
+impl RequestTrail for MemoryTrail {
+    async fn has_rows(&self, requests: &[RequestId]) -> Result<Vec<bool>, PortError> {
+        let events = self.log.events();
+        Ok(requests.iter().map(|request| events.iter().any(|event| event.request_id == *request)).collect())
     }
 }
 

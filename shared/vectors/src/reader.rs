@@ -12,7 +12,7 @@ use domain::context::Scope;
 use domain::fault::PortError;
 use domain::ids::{DocumentId, TenantId};
 use domain::objects::ObjectReader;
-use domain::retrieval::{ChunkIndex, Filter, Passage, Query, Retrieval, TermWeight};
+use domain::retrieval::{ChunkIndex, Filter, Passage, Query, Retrieval, TermWeight, weigh_down_apparatus};
 use domain::scale::{Catalogue, Currents};
 use domain::text::Analyzer;
 use futures_util::future::{join, try_join_all};
@@ -123,7 +123,7 @@ impl ChunkIndex for VectorIndex {
             });
         }
         fuse(&mut passages);
-        passages.truncate(limit);
+        weigh_down_apparatus(&mut passages, limit);
         Ok(Retrieval { passages, terms, ..Retrieval::default() })
     }
 }

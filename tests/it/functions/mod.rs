@@ -5,6 +5,7 @@ mod admin;
 mod audit;
 mod audit_alerts;
 mod audit_pin;
+mod audit_reconcile;
 mod audit_seal;
 mod chat;
 mod documents;
@@ -13,6 +14,7 @@ mod limits;
 mod schedules;
 mod stream;
 mod tampering;
+mod trail;
 mod upkeep;
 mod versions;
 
@@ -20,7 +22,7 @@ use crate::repository;
 use ::chat::Chat;
 use ::documents::Documents;
 use ::indexer::Indexer;
-use domain::audit::EventType;
+use domain::audit::{EventType, Outcome};
 use domain::chat::SupportPolicy;
 use domain::chat::extractive::ExtractiveModel;
 use domain::chat::support::SupportChecker;
@@ -218,9 +220,10 @@ impl House {
         self.registry.find(&tenant(key), &document_id(key)).await.expect("the registry is up")
     }
 
-    /// What happened so far.
+    /// What happened so far. What was only intended is not yet among it.
     fn history(&self) -> Vec<EventType> {
-        self.audit.events().iter().map(|event| event.event_type).collect()
+        let events = self.audit.events();
+        events.iter().filter(|event| event.outcome != Outcome::Intended).map(|event| event.event_type).collect()
     }
 }
 

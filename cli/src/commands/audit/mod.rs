@@ -1,8 +1,10 @@
 //! `audit`: the audit trail, for auditors and for systems that report to it.
 
+mod coverage;
 mod export;
 mod list;
 mod post;
+mod replay;
 mod sealed;
 
 use crate::client::Client;
@@ -12,6 +14,7 @@ use crate::profile::Found;
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 use domain::audit::EventType;
+use domain::ids::TenantId;
 use jiff::Timestamp;
 use std::path::PathBuf;
 
@@ -41,8 +44,54 @@ Example:
 
 Sending the same file again is safe. Exit code 1 if an event was refused.")]
     Post(Post),
+    /// Whether each request that the API let through left a row in the trail
+    #[command(after_help = "\
+Examples:
+  clinchat --profile dev audit coverage                    the last whole hour that is closed
+  clinchat --profile dev audit coverage --from 2026-03-01T00:00:00Z --to 2026-03-02T00:00:00Z --json
+
+Needs AWS credentials in the environment, and a profile made with `profile add --from-outputs`. Exit code 5 if a request has no row.")]
+    Coverage(Coverage),
+    /// Write rows of the table as batches for the seal, for rows that its stream has lost
+    #[command(after_help = "\
+Example:
+  clinchat --profile dev audit replay batches/ --tenant main --from 2026-03-01T00:00:00Z --to 2026-03-02T00:00:00Z
+
+Needs AWS credentials in the environment, and a profile made with `profile add --from-outputs`. docs/runbook.md says how to go on.")]
+    Replay(Replay),
     #[command(flatten)]
     Sealed(sealed::Sealed),
+}
+
+/// `audit coverage`.
+#[derive(Args)]
+pub struct Coverage {
+    /// Not before this time
+    #[arg(long, value_name = "TIME", requires = "to")]
+    pub from: Option<Timestamp>,
+    /// Before this time
+    #[arg(long, value_name = "TIME", requires = "from")]
+    pub to: Option<Timestamp>,
+    /// One JSON document on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `audit replay`.
+#[derive(Args)]
+pub struct Replay {
+    /// Where to
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Whose rows
+    #[arg(long, value_parser = TenantId::parse)]
+    pub tenant: TenantId,
+    /// Not before this time
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<Timestamp>,
+    /// Before this time
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<Timestamp>,
 }
 
 /// What to look for.
@@ -149,6 +198,8 @@ pub fn run(
         Audit::List(list) => list::run(list, &client()?, screen),
         Audit::Export(export) => export::run(export, &client()?, screen),
         Audit::Post(post) => post::run(post, &client()?, screen),
+        Audit::Coverage(asked) => coverage::run(asked, &found()?, screen),
+        Audit::Replay(asked) => replay::run(asked, &found()?, screen),
         Audit::Sealed(sealed) => sealed::run(sealed, found, screen),
     }
 }

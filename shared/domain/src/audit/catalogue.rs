@@ -119,8 +119,10 @@ catalogue! {
     CostViewed = "cost_viewed", Read, Ours;
     /// Somebody asked more often than allowed.
     RateLimited = "rate_limited", Execute, Ours;
-    /// Somebody asked for what their roles do not allow.
+    /// Somebody asked for what their roles do not allow, or for what is not there for them.
     AccessDenied = "access_denied", Execute, Ours;
+    /// A request could not be taken as it was sent, or not at that time.
+    RequestRefused = "request_refused", Execute, Ours;
 
     /// A key's rotation began.
     KeyRotationStarted = "key_rotation_started", Update, Ours;

@@ -5,6 +5,7 @@
 //! it, [`Intent::end`] after it. What only leaves with the answer needs one event, appended before the answer.
 
 mod catalogue;
+pub mod coverage;
 mod entity;
 mod pseudonyms;
 pub mod receive;
@@ -73,12 +74,28 @@ impl AuditEvent {
         }
     }
 
-    /// Somebody asked for what their roles do not allow: recorded too, and by route only, because what they asked for is
-    /// none of theirs to be named with.
-    pub fn denied(ids: &dyn IdSource, context: &Context, method: &str, template: &str) -> Self {
+    /// Somebody asked for what their roles do not allow, or for what is not there for them: recorded too, and by route only,
+    /// because what they asked for is none of theirs to be named with.
+    pub fn denied(ids: &dyn IdSource, context: &Context, method: &str, template: &str, reason: &'static str) -> Self {
+        Self::of_route(ids, context, EventType::AccessDenied, method, template, reason)
+    }
+
+    /// A request that could not be taken as it was sent, or not now.
+    pub fn refused(ids: &dyn IdSource, context: &Context, method: &str, template: &str, reason: &'static str) -> Self {
+        Self::of_route(ids, context, EventType::RequestRefused, method, template, reason)
+    }
+
+    fn of_route(
+        ids: &dyn IdSource,
+        context: &Context,
+        event_type: EventType,
+        method: &str,
+        template: &str,
+        reason: &'static str,
+    ) -> Self {
         let route: String = format!("{method}:{template}").to_ascii_lowercase().replace(['{', '}'], "");
         let entity = Label::parse(&route).map_or_else(|_| Entity::Documents(context.tenant.clone()), Entity::Route);
-        Self::new(ids, context, EventType::AccessDenied, entity, Outcome::Failure)
+        Self::new(ids, context, event_type, entity, Outcome::Failure).with("reason", AuditValue::Code(reason))
     }
 
     /// Adds a detail.

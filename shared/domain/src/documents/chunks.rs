@@ -1,8 +1,8 @@
 //! Pages to chunks: windows of 60 to 100 words that stay inside a section, each knowing exactly where its text is.
 //!
 //! A window is small because small windows are found better (`docs/evaluation.md`); it carries the heading path, so that a
-//! sentence under "Renal impairment" is found by that word too. A table's rows repeat the table's header, and a list
-//! item brings the line that introduces the list.
+//! sentence under "Renal impairment" is found by that word too. A table's rows repeat the table's header, a list item brings
+//! the line that introduces the list, and a recommendation keeps the grade that stands after it.
 
 use super::pages::{BlockKind, ExtractedDocument, Flag, Page};
 use crate::text;
@@ -16,6 +16,49 @@ use std::ops::Range;
 pub const WORDS_TARGET: usize = 60;
 /// And never grows past this, unless a single sentence is longer: the embedder cuts at 256 word pieces, some 180 words.
 pub const WORDS_MAX: usize = 100;
+
+/// A grade may lengthen a window by so many words.
+const GRADE_WORDS_MAX: usize = 12;
+/// How the grade of a recommendation begins where it stands by itself.
+const GRADES: [&str; 16] = [
+    "grade",
+    "recommendation grade",
+    "strength of recommendation",
+    "strong recommendation",
+    "weak recommendation",
+    "conditional recommendation",
+    "strong for",
+    "class of recommendation",
+    "class i",
+    "level of evidence",
+    "evidence level",
+    "quality of evidence",
+    "certainty of evidence",
+    "good practice point",
+    "good practice statement",
+    "expert opinion",
+];
+/// Parts of a document that name other texts or other pages instead of saying something themselves.
+const APPARATUS: [&str; 15] = [
+    "contents",
+    "table of contents",
+    "list of figures",
+    "list of tables",
+    "references",
+    "reference list",
+    "list of references",
+    "bibliography",
+    "literature",
+    "literature cited",
+    "works cited",
+    "further reading",
+    "acknowledgements",
+    "acknowledgments",
+    "index",
+];
+
+/// A line of a list of contents has hardly more words, its number and its dots included.
+const LEADER_WORDS: usize = 14;
 
 /// A range of a page's text, in code points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +97,11 @@ impl Chunk {
     /// Whether a reader of the page does not see this text.
     pub fn is_hidden(&self) -> bool {
         self.flags.contains(&Flag::Hidden)
+    }
+
+    /// Whether it stands in a list of contents, of references or the like: many words of the question, and no answer.
+    pub fn is_apparatus(&self) -> bool {
+        self.section.iter().any(|heading| is_apparatus(heading)) || is_leaders(&self.text)
     }
 
     /// First and last page.
@@ -120,6 +168,31 @@ pub fn chunk(document: &ExtractedDocument) -> Vec<Chunk> {
     }
     cutter.close();
     cutter.chunks
+}
+
+/// A heading without its number: `7. References`, `Appendix B: References`.
+fn is_apparatus(heading: &str) -> bool {
+    let heading = heading.to_lowercase();
+    let last = heading.rsplit([':', '–', '—']).next().unwrap_or_default();
+    let name = last.trim_start_matches(|c: char| !c.is_alphabetic()).trim_end_matches(|c: char| !c.is_alphabetic());
+    APPARATUS.contains(&name)
+}
+
+/// Whether most of its lines run over dots to a page number, as in a list of contents.
+fn is_leaders(text: &str) -> bool {
+    let (mut leaders, mut dots) = (0, 0);
+    for c in text.chars().filter(|c| !c.is_whitespace()) {
+        dots = if c == '.' { dots + 1 } else { 0 };
+        leaders += usize::from(dots == 4);
+    }
+    leaders > 1 && text::count_words(text) <= leaders * LEADER_WORDS
+}
+
+/// Whether a piece is nothing but the grade of what stands before it: `(Grade 1B)`, `Strong recommendation, low certainty`.
+fn is_grade(unit: &Unit) -> bool {
+    let text = unit.text.trim_start_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+    let begins = |grade: &str| text.strip_prefix(grade).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()));
+    unit.kind != UnitKind::Row && unit.words <= GRADE_WORDS_MAX && GRADES.iter().any(|grade| begins(grade))
 }
 
 /// A list of contents heads its own lines and nothing that comes after it, whatever its level says.
@@ -205,7 +278,7 @@ impl Cutter {
 
     fn add(&mut self, unit: Unit, flags: &[Flag]) {
         let words: usize = self.window.iter().map(|u| u.words).sum();
-        if words > 0 && (words + unit.words > WORDS_MAX || words >= WORDS_TARGET) {
+        if words > 0 && (words + unit.words > WORDS_MAX || words >= WORDS_TARGET) && !is_grade(&unit) {
             self.close();
         }
         if self.window.is_empty() {
@@ -328,6 +401,42 @@ mod tests {
     }
 
     #[test]
+    fn a_recommendation_keeps_its_grade() {
+        let long = format!("1. Offer {}early mobilisation.", "daily ".repeat(70));
+        for grade in
+            ["(Grade 1B)", "Strong recommendation, low certainty of evidence.", "[Level of evidence: C]", "Good practice point"]
+        {
+            for kind in [BlockKind::Paragraph, BlockKind::ListItem] {
+                let chunks =
+                    cut(vec![page(1, &[(kind, long.as_str()), (kind, grade), (kind, "2. Keep the room dark at night.")])]);
+                let seen: Vec<&str> = chunks.iter().map(|chunk| chunk.text.as_str()).collect();
+                assert_eq!(seen, [format!("{long}\n{grade}").as_str(), "2. Keep the room dark at night."]);
+            }
+        }
+        // What only begins alike is no grade.
+        let chunks = cut(vec![page(
+            1,
+            &[(BlockKind::Paragraph, long.as_str()), (BlockKind::Paragraph, "Graded compression stockings help.")],
+        )]);
+        assert_eq!(chunks.len(), 2);
+    }
+
+    #[test]
+    fn contents_and_references_are_told_from_what_is_said() {
+        let under = |heading: &str, text: &str| {
+            cut(vec![page(1, &[(BlockKind::Heading { level: 1 }, heading), (BlockKind::Paragraph, text)])])[0].is_apparatus()
+        };
+        for heading in ["References", "7. References", "Appendix B: REFERENCES", "Table of contents", "Further reading"] {
+            assert!(under(heading, "Sepsis in adults, 2019."), "{heading}");
+        }
+        for heading in ["Reference ranges", "Index of severity", "Contents of the crash trolley", "Refer to a specialist"] {
+            assert!(!under(heading, "Potassium 3.5 to 5.0."), "{heading}");
+        }
+        assert!(under("", "Sepsis ........ 3\nFluids . . . . . 12\nAntibiotics .... 14"));
+        assert!(!under("", "Wait .... Give 5 mg at 10 and 5 mg at 22."));
+    }
+
+    #[test]
     fn locate_maps_back_over_a_page_break() {
         let chunks =
             cut(vec![page(1, &[(BlockKind::Paragraph, "Älpha beta.")]), page(2, &[(BlockKind::Paragraph, "Gamma delta.")])]);
@@ -361,6 +470,11 @@ mod tests {
             }).collect();
             let document = ExtractedDocument { title: None, pages };
             let chunks = chunk(&document);
+            // In reading order: what a chunk has beyond what it repeats comes after all that the ones before it have.
+            let own = |chunk: &Chunk| chunk.spans.iter().map(|s| (s.page, s.start)).max();
+            prop_assert!(chunks.windows(2).all(|pair| own(&pair[0]) < own(&pair[1])));
+            prop_assert!(chunks.iter().enumerate().all(|(at, chunk)| chunk.ordinal as usize == at));
+            prop_assert!(chunks.iter().all(|chunk| chunk.spans.is_sorted_by_key(|s| (s.page, s.start))));
             let mut covered: Vec<Vec<bool>> = document.pages.iter().map(|p| vec![false; p.text.chars().count()]).collect();
             for chunk in &chunks {
                 let pieces: Vec<String> = chunk.spans.iter().map(|s| {

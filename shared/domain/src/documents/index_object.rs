@@ -7,7 +7,7 @@ use super::attributes::Attributes;
 use super::chunks::{self, Chunk};
 use super::pages::{ExtractedDocument, Format, Reason};
 use super::registry::{Claim, Claimed, Finish, IndexingRegistry, Progress, Stage, Status};
-use crate::audit::{AuditEvent, AuditLog, AuditValue, Entity, EventType, Outcome};
+use crate::audit::{AuditEvent, AuditLog, AuditValue, Entity, EventType, Intent, Outcome};
 use crate::context::{Actor, Context};
 use crate::fault::{Fault, PortError};
 use crate::ids::{DocumentId, IdSource, RequestId, Sequencer, SubjectId, TenantId};
@@ -18,6 +18,7 @@ use crate::text;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 
 /// The metadata key under which an announced upload carries its title, percent-encoded (S3 metadata is ASCII).
 pub const META_TITLE: &str = "title";
@@ -168,7 +169,7 @@ impl IndexObject<'_> {
             shown_as: if event.hint == Hint::Removal { Status::Deleting } else { Status::Indexing },
         };
         let row = match self.registry.claim(&claim).await? {
-            Claimed::Stale if event.hint == Hint::Removal => return self.remove_late(&claim).await,
+            Claimed::Stale if event.hint == Hint::Removal => return self.remove_late(&claim, event).await,
             Claimed::Stale => return Ok(Indexed::Stale),
             Claimed::Busy => return Err(IndexObjectError::Busy),
             Claimed::Yes(row) => row,
@@ -181,7 +182,7 @@ impl IndexObject<'_> {
         match worked {
             // A newer event took over while we worked: it sees what we see, or newer. But it may have seen it before we withdrew
             // what was removed.
-            Err(PortError::Conflict { .. }) if event.hint == Hint::Removal => self.remove_late(&claim).await,
+            Err(PortError::Conflict { .. }) if event.hint == Hint::Removal => self.remove_late(&claim, event).await,
             Err(PortError::Conflict { .. }) => Ok(Indexed::Stale),
             Err(error) => {
                 // Best effort: if this fails too, the claim ends by itself.
@@ -194,8 +195,17 @@ impl IndexObject<'_> {
 
     /// A removal that comes after a newer event: if that one's version could not be read, the version before is still
     /// searchable, and it is the one that was removed.
-    async fn remove_late(&self, claim: &Claim) -> Result<Indexed, IndexObjectError> {
+    async fn remove_late(&self, claim: &Claim, event: &ObjectEvent) -> Result<Indexed, IndexObjectError> {
+        let searchable = self.index.searchable(&claim.tenant, &claim.document_id).await?;
+        let withdraws = if searchable.is_some_and(|version| version.seen_at < claim.sequencer) {
+            Some(self.intend(claim, event, &SubjectId::system("indexer"), EventType::DocumentDeleted).await?)
+        } else {
+            None
+        };
         self.index.withdraw(&claim.tenant, &claim.document_id, &claim.sequencer).await?;
+        if let Some(intent) = withdraws {
+            self.end(intent, EventType::DocumentDeleted, Outcome::Success, &[]).await?;
+        }
         let row = self.registry.look_up(&claim.tenant, &claim.document_id).await?;
         if row.is_some_and(|row| row.status == Status::Indexing) {
             // The newer event's attempt may have looked before this withdrawal and be about to write what it saw.
@@ -217,29 +227,35 @@ impl IndexObject<'_> {
         was_there: bool,
     ) -> Result<Indexed, PortError> {
         let Some(head) = self.objects.head(&claim.key).await? else {
+            let removes =
+                if was_there { Some(self.intend(claim, event, agent, EventType::DocumentDeleted).await?) } else { None };
             self.index.remove(&claim.tenant, &claim.document_id, &claim.sequencer).await?;
-            if was_there {
-                self.record(claim, event, agent, EventType::DocumentDeleted, Outcome::Success, &[]).await?;
+            if let Some(intent) = removes {
+                self.end(intent, EventType::DocumentDeleted, Outcome::Success, &[]).await?;
             }
             self.registry.finish(claim, &Finish::Deleted, (self.clock)()).await?;
             return Ok(Indexed::Removed);
         };
+        let intent = self.intend(claim, event, agent, EventType::DocumentIndexed).await?;
         if event.hint == Hint::Removal {
             // Something came after the removal. Whether it can be read or not: what was there before is gone.
             self.index.withdraw(&claim.tenant, &claim.document_id, &claim.sequencer).await?;
         }
-        match self.index_version(claim, event, agent, attributes, &head).await? {
-            Ok((pages, chunks)) => Ok(Indexed::Done { pages, chunks }),
-            Err(reason) => {
-                let details = [("reason", AuditValue::Code(reason_code(reason)))];
-                self.record(claim, event, agent, EventType::DocumentFailed, Outcome::Failure, &details).await?;
-                let finish = Finish::Failed {
-                    reason,
-                    version: Some(version_of(&head)),
-                    size_bytes: Some(head.size_bytes),
-                    searchable: self.index.hold(&claim.tenant, &claim.document_id, &claim.sequencer).await?,
-                };
+        match self.index_version(claim, attributes, &head).await? {
+            Ok(Version { title, pages, chunks }) => {
+                let details = [("pages", AuditValue::Count(pages.into())), ("chunks", AuditValue::Count(chunks.into()))];
+                self.end(intent, EventType::DocumentIndexed, Outcome::Success, &details).await?;
+                let version = version_of(&head);
+                let finish = Finish::Indexed { title, version, pages, chunks, size_bytes: head.size_bytes };
                 self.registry.finish(claim, &finish, (self.clock)()).await?;
+                Ok(Indexed::Done { pages, chunks })
+            }
+            Err(reason) => {
+                let searchable = self.index.hold(&claim.tenant, &claim.document_id, &claim.sequencer).await?;
+                let details = [("reason", AuditValue::Code(reason_code(reason)))];
+                self.end(intent, EventType::DocumentFailed, Outcome::Failure, &details).await?;
+                let (version, size_bytes) = (Some(version_of(&head)), Some(head.size_bytes));
+                self.registry.finish(claim, &Finish::Failed { reason, version, size_bytes, searchable }, (self.clock)()).await?;
                 Ok(Indexed::Failed(reason))
             }
         }
@@ -248,11 +264,9 @@ impl IndexObject<'_> {
     async fn index_version(
         &self,
         claim: &Claim,
-        event: &ObjectEvent,
-        agent: &SubjectId,
         attributes: Attributes,
         head: &ObjectHead,
-    ) -> Result<Result<(u32, u32), Reason>, PortError> {
+    ) -> Result<Result<Version, Reason>, PortError> {
         let version = version_of(head);
         let title = attributes.title.clone().unwrap_or_else(|| title_of(head, &claim.key));
         if let Some(current) = self.index.searchable(&claim.tenant, &claim.document_id).await?
@@ -264,8 +278,7 @@ impl IndexObject<'_> {
                 // A change that was cut off between the registry and the index.
                 self.index.describe(&claim.tenant, &claim.document_id, &attributes).await?;
             }
-            self.finish_indexed(claim, event, agent, head, title, current.pages, current.chunks).await?;
-            return Ok(Ok((current.pages, current.chunks)));
+            return Ok(Ok(Version { title, pages: current.pages, chunks: current.chunks }));
         }
         if head.size_bytes > self.bounds.size_bytes_max {
             return Ok(Err(Reason::TooLarge));
@@ -306,8 +319,7 @@ impl IndexObject<'_> {
             chunks: self.embed(claim, &title, chunks).await?,
         };
         self.index.put(entry).await?;
-        self.finish_indexed(claim, event, agent, head, title, pages, count).await?;
-        Ok(Ok((pages, count)))
+        Ok(Ok(Version { title, pages, chunks: count }))
     }
 
     fn count_identifiers(&self, title: &str, document: &ExtractedDocument) -> IdentifierCounts {
@@ -332,49 +344,40 @@ impl IndexObject<'_> {
         Ok(embedded)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what the row and the event say")]
-    async fn finish_indexed(
-        &self,
-        claim: &Claim,
-        event: &ObjectEvent,
-        agent: &SubjectId,
-        head: &ObjectHead,
-        title: String,
-        pages: u32,
-        chunks: u32,
-    ) -> Result<(), PortError> {
-        let details = [("pages", AuditValue::Count(pages.into())), ("chunks", AuditValue::Count(chunks.into()))];
-        self.record(claim, event, agent, EventType::DocumentIndexed, Outcome::Success, &details).await?;
-        let finish = Finish::Indexed { title, version: version_of(head), pages, chunks, size_bytes: head.size_bytes };
-        self.registry.finish(claim, &finish, (self.clock)()).await
-    }
-
-    async fn record(
+    /// Says in the trail what is about to be done to the index, by whom it was caused.
+    async fn intend(
         &self,
         claim: &Claim,
         event: &ObjectEvent,
         agent: &SubjectId,
         event_type: EventType,
+    ) -> Result<Intent, PortError> {
+        let actor = Actor { subject: agent.clone(), roles: Vec::new(), groups: BTreeSet::new(), department: None };
+        let (tenant, request_id) = (claim.tenant.clone(), event.request_id.clone());
+        let context = Context { actor, tenant, request_id, now: (self.clock)() };
+        let entity = Entity::Document(claim.document_id.clone());
+        Intent::write(self.audit, AuditEvent::new(self.ids, &context, event_type, entity, Outcome::Intended)).await
+    }
+
+    /// Says what became of it.
+    async fn end(
+        &self,
+        intent: Intent,
+        event_type: EventType,
         outcome: Outcome,
         details: &[(&'static str, AuditValue)],
     ) -> Result<(), PortError> {
-        let context = Context {
-            actor: Actor {
-                subject: agent.clone(),
-                roles: Vec::new(),
-                groups: std::collections::BTreeSet::new(),
-                department: None,
-            },
-            tenant: claim.tenant.clone(),
-            request_id: event.request_id.clone(),
-            now: (self.clock)(),
-        };
-        let mut row = AuditEvent::new(self.ids, &context, event_type, Entity::Document(claim.document_id.clone()), outcome);
-        for (name, value) in details {
-            row = row.with(name, value.clone());
-        }
-        self.audit.append(&row).await
+        let ended = AuditEvent { event_type, ..intent.outcome(self.ids, (self.clock)(), outcome) };
+        let ended = details.iter().fold(ended, |row, (name, value)| row.with(name, value.clone()));
+        self.audit.append(&ended).await
     }
+}
+
+/// A version that is in the index.
+struct Version {
+    title: String,
+    pages: u32,
+    chunks: u32,
 }
 
 /// The version that citations name: the object's version, or a digest of its tag where the bucket has none.

@@ -5,7 +5,7 @@ use super::attributes::{Attributes, Group, Tag};
 use super::index_object::META_TITLE;
 use super::pages::Format;
 use super::registry::{Document, DocumentPage, DocumentRegistry, Status};
-use crate::audit::{AuditEvent, AuditLog, AuditValue, Entity, EventType, Outcome};
+use crate::audit::{AuditEvent, AuditLog, AuditValue, Entity, EventType, Intent, Outcome};
 use crate::context::{Act, Context, NotAllowed};
 use crate::fault::{Fault, PortError};
 use crate::ids::{DocumentId, IdSource};
@@ -213,17 +213,13 @@ impl ManageDocuments<'_> {
             expires_s: self.upload_link_s,
         };
         // The row and the link outlive a death of this function: the trail says first that they are coming.
-        let event = AuditEvent::new(
-            self.ids,
-            context,
-            EventType::DocumentUploadRequested,
-            Entity::Document(document.id.clone()),
-            Outcome::Success,
-        )
-        .with("size_bytes", AuditValue::Count(announcement.size_bytes));
-        self.audit.append(&event).await?;
+        let entity = Entity::Document(document.id.clone());
+        let event = AuditEvent::new(self.ids, context, EventType::DocumentUploadRequested, entity, Outcome::Intended)
+            .with("size_bytes", AuditValue::Count(announcement.size_bytes));
+        let intent = Intent::write(self.audit, event).await?;
         self.registry.announce(&document).await?;
         let link = self.links.upload_link(&document.key, &terms).await?;
+        intent.end(self.audit, self.ids, context.now, Outcome::Success).await?;
         Ok(Announced { document, link, expires_s: self.upload_link_s })
     }
 
@@ -254,6 +250,9 @@ impl ManageDocuments<'_> {
         let has_more = documents.len() > limit;
         documents.truncate(limit);
         let next = documents.last().filter(|_| has_more).map(|last| last.id.clone());
+        let all = Entity::Documents(context.tenant.clone());
+        let event = AuditEvent::new(self.ids, context, EventType::DocumentsListed, all, Outcome::Success);
+        self.audit.append(&event.with("rows", AuditValue::Count(documents.len() as u64))).await?;
         Ok(DocumentPage { documents, next })
     }
 
@@ -266,7 +265,10 @@ impl ManageDocuments<'_> {
     /// One document.
     pub async fn show(&self, context: &Context, id: &DocumentId) -> Result<Document, ManageDocumentsError> {
         context.allow(Act::ListDocuments)?;
-        self.row(context, id).await
+        let document = self.row(context, id).await?;
+        let entity = Entity::Document(id.clone());
+        self.audit.append(&AuditEvent::new(self.ids, context, EventType::DocumentShown, entity, Outcome::Success)).await?;
+        Ok(document)
     }
 
     /// Says something else about a document: in the registry, and in what searches see, without reading it again. The registry
@@ -296,13 +298,14 @@ impl ManageDocuments<'_> {
                 .with("tags", AuditValue::Count(attributes.tags.len() as u64))
                 .with("groups", AuditValue::Count(attributes.groups.len() as u64))
                 .with("access_changed", AuditValue::Count(u64::from(attributes.groups != document.attributes.groups)));
-        self.audit.append(&event).await?;
+        let intent = Intent::write(self.audit, event).await?;
         if is_change {
             attributes.revision += 1;
             self.registry.describe(&context.tenant, id, &attributes, context.now).await?;
             document.updated_at = context.now;
         }
         self.index.describe(&context.tenant, id, &attributes).await?;
+        intent.end(self.audit, self.ids, context.now, Outcome::Success).await?;
         document.title = attributes.title.clone().unwrap_or(document.title);
         document.attributes = attributes;
         Ok(document)
@@ -341,24 +344,20 @@ impl ManageDocuments<'_> {
         if document.status == Status::Deleted {
             return Ok(document);
         }
-        self.audit
-            .append(&AuditEvent::new(
-                self.ids,
-                context,
-                EventType::DocumentDeleteRequested,
-                Entity::Document(id.clone()),
-                Outcome::Success,
-            ))
-            .await?;
+        let entity = Entity::Document(id.clone());
+        let event = AuditEvent::new(self.ids, context, EventType::DocumentDeleteRequested, entity, Outcome::Intended);
+        let intent = Intent::write(self.audit, event).await?;
         if document.status == Status::AwaitingUpload && self.registry.cancel(&context.tenant, id, context.now).await? {
             // Nothing has arrived, so nothing has to be waited for. The bytes may be arriving this moment all the same.
             self.objects.remove(&document.key).await?;
+            intent.end(self.audit, self.ids, context.now, Outcome::Success).await?;
             document.status = Status::Deleted;
             return Ok(document);
         }
         let until = context.now + SignedDuration::from_secs(DELETING_S);
         self.registry.mark_deleting(&context.tenant, id, context.now, until).await?;
         self.objects.remove(&document.key).await?;
+        intent.end(self.audit, self.ids, context.now, Outcome::Success).await?;
         document.status = Status::Deleting;
         document.reason = None;
         Ok(document)

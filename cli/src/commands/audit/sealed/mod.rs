@@ -40,8 +40,9 @@ that was pinned elsewhere. Exit code 0: sound; 5: not.")]
 Examples:
   clinchat audit prove 01KE6B0400000000000000000A --dir archive/ --key public.pem > proof.json
   clinchat --profile dev audit prove 01KE6B0400000000000000000A --tenant main --key public.pem > proof.json
+  clinchat audit prove 01KE6B0400000000000000000A --dir archive/ --key public.pem --head head.json > proof.json
 
-Without --dir the trail is downloaded into a temporary folder first.")]
+With --head the proof ends at that head's root: whoever has had the head since then needs nothing else. Without --dir the trail is downloaded into a temporary folder first.")]
     Prove(Prove),
     /// Check such a proof; offline
     #[command(after_help = "\
@@ -96,6 +97,9 @@ pub struct Prove {
     /// The public key, in PEM form; several if the key was changed
     #[arg(long = "key", required = true, value_name = "FILE")]
     pub keys: Vec<PathBuf>,
+    /// Prove under this head, which was pinned elsewhere, instead of under the trail's end
+    #[arg(long, value_name = "FILE")]
+    pub head: Option<PathBuf>,
     /// Whose event it is
     #[arg(long, value_parser = TenantId::parse, required_unless_present = "folder")]
     pub tenant: Option<TenantId>,

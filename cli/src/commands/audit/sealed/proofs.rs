@@ -8,12 +8,13 @@ use crate::display::progress::Bar;
 use crate::outcome::Outcome;
 use crate::profile::Found;
 use anyhow::{Context, Result, bail};
-use seal::{Proof, Prover, PublicKey, Start, event_of_line};
+use seal::{File, Head, Proof, Prover, PublicKey, Start, event_of_line, file_name, read_file};
 use serde_json::json;
 
 /// Looks for the event, then proves it: the trail passes by twice, and nothing of it is kept.
 pub fn prove(asked: &Prove, found: impl Fn() -> Result<Found>, screen: &mut Screen) -> Result<Outcome> {
     let keys = read_keys(&asked.keys)?;
+    let heads = read_heads(asked.head.as_slice())?;
     let fetched = tempfile::tempdir()?;
     let folder = match (&asked.folder, &asked.tenant) {
         (Some(folder), _) => folder.clone(),
@@ -36,15 +37,23 @@ pub fn prove(asked: &Prove, found: impl Fn() -> Result<Found>, screen: &mut Scre
                 seq = Some(at);
             }
         };
-        let (report, last) = match pass(&trail, &keys, tenant.clone(), screen, look)? {
+        let (report, last) = match pass(&trail, &keys, tenant.clone(), &heads, screen, look)? {
             Ok(sound) => sound,
             Err(finding) => bail!("{} is not what was sealed, and proves nothing: {finding}", trail.path.display()),
         };
         let (Some(seq), Some(last)) = (seq, last) else { continue };
-        let count = report.head.map_or(0, |head| head.count);
+        let (count, last) = match heads.iter().find(|head| head.tenant == last.digest.tenant) {
+            Some(head) if seq > head.count => {
+                bail!("The head is older than the event: it has {} rows, the event is row {seq}.", head.count)
+            }
+            Some(head) => (head.count, file_of(&trail, head)?),
+            None if heads.is_empty() => (report.head.map_or(0, |head| head.count), last),
+            None => bail!("The head is not one of {}.", last.digest.tenant),
+        };
         let mut prover = Prover::new(seq, count);
         let bar = Bar::alone(screen, &trail.path.display().to_string());
-        let again = check_trail(&trail, &keys, tenant, Start::Beginning, &[], &bar, |at, line, leaf| prover.row(at, line, leaf))?;
+        let again =
+            check_trail(&trail, &keys, tenant, Start::Beginning, &heads, &bar, |at, line, leaf| prover.row(at, line, leaf))?;
         drop(bar);
         let proof = prover.finish(&last).filter(|_| again.is_ok()).context("The trail was changed meanwhile; try again.")?;
         screen.json(&proof)?;
@@ -57,20 +66,31 @@ fn pass(
     trail: &TrailFolder,
     keys: &[PublicKey],
     tenant: Option<domain::ids::TenantId>,
+    heads: &[Head],
     screen: &Screen,
     mut look: impl FnMut(u64, &[u8]),
 ) -> Result<Checked> {
     let bar = Bar::alone(screen, &trail.path.display().to_string());
-    check_trail(trail, keys, tenant, Start::Beginning, &[], &bar, |at, line, _| look(at, line))
+    check_trail(trail, keys, tenant, Start::Beginning, heads, &bar, |at, line, _| look(at, line))
+}
+
+/// The file that a head was pinned of. That it is, was checked with the trail.
+fn file_of(trail: &TrailFolder, head: &Head) -> Result<File> {
+    let name = file_name(head.files);
+    let bytes = trail.read(&name).with_context(|| format!("{name} cannot be read"))?;
+    let file = read_file(&bytes).ok().filter(|file| file.digest.head() == *head);
+    file.with_context(|| format!("{name} is not the file of that head"))
 }
 
 /// Checks a proof with nothing but the key.
 pub fn check(asked: &CheckProof, screen: &mut Screen) -> Result<Outcome> {
     let keys = read_keys(&asked.keys)?;
-    let head = read_heads(asked.head.as_slice())?.into_iter().next();
     let read = serde_json::from_str::<Proof>(&small_file(&asked.proof)?);
     let proof = read.with_context(|| format!("{} is no proof", asked.proof.display()))?;
-    let checked = proof.check(&keys, head.as_ref());
+    // A file of heads may hold those of other days and tenants.
+    let heads = read_heads(asked.head.as_slice())?;
+    let is_its = |head: &&Head| head.tenant == proof.tenant && head.count == proof.count;
+    let checked = proof.check(&keys, heads.iter().find(is_its).or(heads.first()));
     if asked.json {
         let reason = checked.as_ref().err().map(ToString::to_string);
         screen.json(&json!({
