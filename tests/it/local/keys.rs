@@ -79,8 +79,8 @@ fn is_answered_by_model(person: &Person) -> bool {
 
 /// Somebody of the tenant who has asked nothing yet.
 fn somebody(number: usize) -> Person {
-    let department = format!("department:load-{number}");
-    key_stack().person("main", &["clinician", &department])
+    let group = format!("access:load-{number}");
+    key_stack().person("main", &["clinician", &group])
 }
 
 /// One test, because the double has one behaviour at a time.
