@@ -6,7 +6,6 @@ mod harness;
 mod iam;
 mod isolation;
 mod journey;
-mod keys;
 mod models;
 mod money;
 mod pdf;
