@@ -3,6 +3,7 @@
 
 mod config;
 mod conversations;
+mod keys;
 pub mod models;
 pub mod money;
 mod request;
