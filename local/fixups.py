@@ -109,7 +109,8 @@ def _lifecycle(value: dict[str, Any]) -> Any:
         result = {"ID": rest.pop("Id"), "Status": rest.pop("Status"), "Filter": {"Prefix": rest.pop("Prefix", "")}}
         for name in ("AbortIncompleteMultipartUpload", "NoncurrentVersionExpiration"):
             if name in rest:
-                result[name] = rest.pop(name)
+                # What comes from a parameter is text.
+                result[name] = {key: int(days) for key, days in rest.pop(name).items()}
         if "ExpirationInDays" in rest:
             result["Expiration"] = {"Days": rest.pop("ExpirationInDays")}
         if "Transitions" in rest:

@@ -141,6 +141,35 @@ def reported_failures(result: dict[str, Any]) -> set[str]:
     return {failure.get("itemIdentifier") for failure in body.get("batchItemFailures") or []}
 
 
+def fix_secret_versions() -> None:
+    """PutSecretValue: a token that has another text is refused, the same text again changes nothing, a label is taken from the
+    version that had it. The emulator overwrites the version and leaves its label on two."""
+    from ministack.core.responses import error_response_json, json_response
+    from ministack.services import secretsmanager
+
+    put = secretsmanager._put_secret_value
+
+    def put_version(data: dict[str, Any]) -> Any:
+        _, secret = secretsmanager._resolve(data.get("SecretId"))
+        version = data.get("ClientRequestToken")
+        if not secret or secret.get("DeletedDate"):
+            return put(data)
+        known = secret["Versions"].get(version) or {}
+        if known.get("SecretString") is not None:
+            if known["SecretString"] != data.get("SecretString"):
+                message = "You can't use ClientRequestToken for a different secret value."
+                return error_response_json("ResourceExistsException", message, 400)
+            same = {"ARN": secret["ARN"], "Name": secret["Name"], "VersionId": version, "VersionStages": list(known["Stages"])}
+            return json_response(same)
+        answer = put(data)
+        for stage in data.get("VersionStages") or []:
+            if stage != "AWSCURRENT":
+                secretsmanager._remove_stage_everywhere(secret, stage, except_version_id=version)
+        return answer
+
+    secretsmanager._put_secret_value = put_version
+
+
 def fix_secret_rotation() -> None:
     """RotateSecret calls the rotation function four times; the emulator calls nothing and reports success."""
     from ministack.core.responses import json_response, new_uuid
@@ -207,10 +236,37 @@ def fix_metrics_and_alarms() -> None:
         # The same code over a view of the metrics: the original takes every metric of that name, whatever it is about.
         types.FunctionType(evaluate.__code__, {**vars(cloudwatch), "_metrics": own})(alarm)
 
+    act = cloudwatch._dispatch_alarm_actions
+
+    def act_and_tell(alarm: dict[str, Any], old: str, new: str, reason: str) -> None:
+        act(alarm, old, new, reason)
+        tell_event_bus(alarm, old, new, reason)
+
+    cloudwatch._dispatch_alarm_actions = act_and_tell
     lambda_svc._emit_lambda_logs = emit_logs_and_metrics
     lambda_svc._emit_lambda_metrics = publish_throttles
     cloudwatch._evaluate_alarm = evaluate_own_dimensions
     threading.Thread(target=watch_alarms, daemon=True).start()
+
+
+def tell_event_bus(alarm: dict[str, Any], old: str, new: str, reason: str) -> None:
+    """Every change of an alarm's state is an event of the default bus, which the emulator does not send."""
+    from ministack.core.responses import get_account_id, get_region, new_uuid
+    from ministack.services import eventbridge
+
+    state = {"value": new, "reason": reason}
+    detail = {"alarmName": alarm.get("AlarmName", ""), "state": state, "previousState": {"value": old}}
+    eventbridge._dispatch_event({
+        "EventId": new_uuid(),
+        "Source": "aws.cloudwatch",
+        "DetailType": "CloudWatch Alarm State Change",
+        "Detail": json.dumps(detail),
+        "EventBusName": "default",
+        "Time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "Resources": [alarm.get("AlarmArn", "")],
+        "Account": get_account_id(),
+        "Region": get_region(),
+    })
 
 
 def record_embedded_metrics(line: str) -> None:
@@ -421,6 +477,7 @@ ALL = (
     fix_numbers_in_environment,
     fix_object_versions_in_events,
     fix_stream_retries,
+    fix_secret_versions,
     fix_secret_rotation,
     fix_metrics_and_alarms,
     fix_rest_api,

@@ -11,6 +11,7 @@ mod money;
 mod peer;
 mod plot;
 mod process;
+mod rotation;
 mod sample;
 mod schedules;
 mod search;
@@ -49,6 +50,7 @@ const FIGURES: &[Figure] = &[
     figure("reads", "what a cold start reads of an index, loose and packed", index_reads::run),
     figure("money", "a thousand chats at once against a budget, five hundred requests of one person against a limit", money::run),
     figure("audit", "the sealed audit trail: checking beside sha256sum, 10,000 mutations, schedules and crowds", audit::run),
+    figure("rotation", "keys of providers under random histories of rotations, failures and races", rotation::run),
     figure("schedules", "the index under random schedules of events, failures and races", schedules::run),
 ];
 

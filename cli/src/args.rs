@@ -165,6 +165,9 @@ Offsets are Unicode code points. A line that is no document is reported with its
     /// Which engine searches a tenant; for operators with AWS credentials
     #[command(subcommand)]
     Index(crate::commands::index::Index),
+    /// The providers' keys: show, add, rotate, go back; for operators with AWS credentials
+    #[command(subcommand)]
+    Keys(crate::commands::keys::Keys),
     /// Sign in and keep the tokens; for stacks whose profile holds no password
     #[command(after_help = "\
 Examples:

@@ -11,6 +11,7 @@ mod config;
 mod display;
 #[cfg(test)]
 mod double;
+mod invoke;
 #[cfg(test)]
 mod journeys;
 mod outcome;

@@ -11,7 +11,7 @@ Exit codes:
   2  the command line is wrong
   3  a question was refused: the documents do not answer it
   4  extract: the document cannot be read; standard error has the reason and what to do
-  5  audit: the trail or the proof is not what was sealed; the result says where it begins to differ";
+  5  audit: the trail or the proof is not what was sealed, or a request has no row; the result says which";
 
 /// How a command ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub enum Outcome {
     Refused,
     /// The document cannot be read.
     Unreadable,
-    /// The audit trail or a proof is not what was sealed.
+    /// The audit trail or a proof is not what was sealed, or a request has no row in it.
     Unsound,
 }
 

@@ -3,6 +3,7 @@
 //! people do.
 
 mod functions;
+mod keys;
 mod llm;
 mod local;
 mod money;

@@ -531,7 +531,8 @@ fn every_role_uses_the_key_through_its_own_services_only() {
 fn only_on_aws(place: &str, value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(pairs) => {
-            if pairs.get("Condition").is_some_and(|condition| condition == "Aws")
+            // `AwsUsesGroq`: on AWS, and with that provider.
+            if pairs.get("Condition").is_some_and(|condition| condition.as_str().is_some_and(|name| name.starts_with("Aws")))
                 || pairs.get("Fn::If").is_some_and(|choice| choice[0] == "Aws")
             {
                 found.insert(place.to_owned());
@@ -571,6 +572,18 @@ fn what_the_local_emulator_does_not_prove_is_exactly_this_list() {
         "Resources.ChatLogGroup.Properties.KmsKeyId",
         "Resources.DocumentsLogGroup.Properties.KmsKeyId",
         "Resources.IndexerLogGroup.Properties.KmsKeyId",
+        "Resources.KeyRotationLogGroup.Properties.KmsKeyId",
+        // The emulator has no such types: who else may touch a secret, and the calendar of Secrets Manager.
+        "Resources.GeminiKeyOwners",
+        "Resources.GeminiKeySchedule",
+        "Resources.GeminiPoolOwners",
+        "Resources.GroqKeyOwners",
+        "Resources.GroqKeySchedule",
+        "Resources.GroqPoolOwners",
+        "Resources.OpenaiCompatibleKeyOwners",
+        "Resources.OpenaiCompatibleKeySchedule",
+        "Resources.OpenaiCompatiblePoolOwners",
+        "Resources.StoreMayRotate",
         // What says something every hour: a stack of a test run is not up for so long.
         "Resources.AuditReconcileSilentAlarm",
         "Resources.AuditSealSilentAlarm",
@@ -719,27 +732,79 @@ fn the_stages_of_samconfig_are_those_of_the_template() {
 
 #[test]
 fn a_providers_key_is_deployed_and_read_by_the_chat_function_only_if_the_provider_is_chosen() {
-    let mut keys = 0;
+    const ROTATION: &[&str] = &[
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:GetSecretValue",
+        "secretsmanager:ListSecretVersionIds",
+        "secretsmanager:PutSecretValue",
+        "secretsmanager:UpdateSecretVersionStage",
+    ];
+    let (mut keys, mut pools) = (0, 0);
     for (id, secret) in TEMPLATE["Resources"].as_object().expect("resources") {
         if secret["Type"] != "AWS::SecretsManager::Secret" {
             continue;
         }
-        keys += 1;
         let condition = secret["Condition"].as_str().expect("a provider that is chosen");
-        let provider = id.strip_suffix("Key").expect("a key");
-        // An endpoint of one's own may ask for none.
-        assert!([format!("Uses{provider}"), format!("Has{id}")].contains(&condition.to_owned()), "{id}: {condition}");
         assert_eq!(secret["Properties"]["KmsKeyId"], data_key(), "{id}");
         assert!(secret["Properties"].get("SecretString").is_none(), "no key is written in a template");
+        let (chat, rotation) = match (id.strip_suffix("Key"), id.strip_suffix("Pool")) {
+            (Some(provider), _) => {
+                keys += 1;
+                // An endpoint of one's own may ask for none.
+                assert!(
+                    [format!("Uses{provider}"), format!("Has{provider}Key")].contains(&condition.to_owned()),
+                    "{id}: {condition}"
+                );
+                let policy = resource(&format!("Read{id}Policy"));
+                let roles = (&policy["Condition"], policy["Properties"]["Roles"][0]["Ref"].as_str());
+                assert_eq!(roles, (&secret["Condition"], Some("ChatRole")));
+                (set(&["secretsmanager:GetSecretValue"]), set(ROTATION))
+            }
+            (_, Some(provider)) => {
+                pools += 1;
+                // An endpoint of one's own may ask for none.
+                assert!(
+                    [format!("Uses{provider}"), format!("Has{provider}Key")].contains(&condition.to_owned()),
+                    "{id}: {condition}"
+                );
+                (BTreeSet::new(), set(ROTATION))
+            }
+            _ => {
+                assert_eq!((id.as_str(), condition), ("GoogleAccount", "MintsGeminiKeys"));
+                (BTreeSet::new(), set(&ROTATION[..3]))
+            }
+        };
         for (function, _) in functions() {
-            let expected = if function == "Chat" { set(&["secretsmanager:GetSecretValue"]) } else { BTreeSet::new() };
+            let expected = match function {
+                "Chat" => chat.clone(),
+                "KeyRotation" => rotation.clone(),
+                _ => BTreeSet::new(),
+            };
             assert_eq!(actions_on(function, id), expected, "{function} and {id}");
         }
-        let policy = resource(&format!("Read{id}Policy"));
-        assert_eq!(
-            (&policy["Condition"], policy["Properties"]["Roles"][0]["Ref"].as_str()),
-            (&secret["Condition"], Some("ChatRole"))
-        );
     }
-    assert_eq!(keys, 3);
+    assert_eq!((keys, pools), (3, 3));
+}
+
+#[test]
+fn nobody_but_the_rotation_writes_a_key_and_nobody_but_it_and_chat_reads_one() {
+    for (id, _) in resources("AWS::SecretsManager::Secret") {
+        let Some(owners) = (id != "GoogleAccount").then(|| resource(&format!("{id}Owners"))) else { continue };
+        assert_eq!(owners["Properties"]["SecretId"], attribute(id, "Id"), "{id}");
+        let mut denied = BTreeSet::new();
+        for statement in many(&owners["Properties"]["ResourcePolicy"]["Statement"]) {
+            assert_eq!((&statement["Effect"], &statement["Principal"]), (&json!("Deny"), &json!("*")), "{id}");
+            let spared = many(&statement["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]);
+            for action in many(&statement["Action"]).into_iter().map(|action| action.as_str().expect("an action")) {
+                denied.insert(action.to_owned());
+                let may_chat = action == "secretsmanager:GetSecretValue" && id.ends_with("Key");
+                let mut expected = vec![attribute("KeyRotationRole", "Arn")];
+                expected.extend(may_chat.then(|| attribute("ChatRole", "Arn")));
+                assert_eq!(spared.iter().map(|arn| (*arn).clone()).collect::<Vec<_>>(), expected, "{id} {action}");
+            }
+        }
+        let guarded =
+            ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"];
+        assert_eq!(denied, set(&guarded), "{id}");
+    }
 }

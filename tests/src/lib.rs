@@ -2,8 +2,10 @@
 //! test checks.
 
 pub mod cases;
+pub mod google_double;
 pub mod hospital;
 pub mod llm_double;
+pub mod rotations;
 pub mod runtime_api;
 pub mod schedules;
 pub mod sealing;

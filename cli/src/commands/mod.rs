@@ -10,6 +10,7 @@ mod edit;
 pub mod eval;
 mod extract;
 pub mod index;
+pub mod keys;
 mod list;
 mod login;
 mod open;
@@ -59,6 +60,7 @@ pub fn run(arguments: &Arguments, config: &Config, screen: &mut Screen) -> Resul
         Command::Extract(extract) => extract::run(extract, screen),
         Command::Eval(eval) => eval::run(eval, config, screen),
         Command::Index(index) => index::run(index, &found()?, screen),
+        Command::Keys(keys) => keys::run(keys, &found()?, screen),
         Command::Deid(options) => deid::run(options, config, screen),
         Command::Login { username } => login::sign_in(username.as_deref(), &client()?, screen),
         Command::Logout => login::sign_out(&client()?, screen),

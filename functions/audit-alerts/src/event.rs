@@ -28,7 +28,7 @@ pub fn read(record: &Value) -> Result<Change, ReadRecordError> {
     let row = keys["sk"]["S"].as_str().and_then(|id| Ulid::from_string(id).ok()).ok_or(ReadRecordError("id"))?;
     let when = data["ApproximateCreationDateTime"].as_f64().and_then(|seconds| Timestamp::from_second(seconds as i64).ok());
     let happened = when.ok_or(ReadRecordError("time"))?;
-    let (at, seen) = match record["eventName"].as_str() {
+    let (at, occurred, seen) = match record["eventName"].as_str() {
         Some("INSERT") => {
             let image = &data["NewImage"];
             let text = |name: &'static str| image[name]["S"].as_str().ok_or(ReadRecordError(name));
@@ -40,13 +40,16 @@ pub fn read(record: &Value) -> Result<Change, ReadRecordError> {
                 entity: format!("{}:{}", text("entity_type")?, text("entity_id")?),
                 actor: text("agent")?.to_owned(),
             };
-            (recorded, Seen::Appended(event))
+            // Another system's report says when it happened; of ours that is when it is recorded.
+            let details: Value = serde_json::from_str(text("data")?).map_err(|_| ReadRecordError("data"))?;
+            let occurred = details["occurred_at"].as_str().and_then(|time| time.parse().ok()).unwrap_or(recorded);
+            (recorded, occurred, Seen::Appended(event))
         }
-        Some("MODIFY") => (happened, Seen::Tampered(Tampering::Modified)),
-        Some("REMOVE") => (happened, removal(record, happened)),
+        Some("MODIFY") => (happened, happened, Seen::Tampered(Tampering::Modified)),
+        Some("REMOVE") => (happened, happened, removal(record, happened)),
         _ => return Err(ReadRecordError("change")),
     };
-    Ok(Change { record: part("id", record["eventID"].as_str())?, tenant, row, at, seen })
+    Ok(Change { record: part("id", record["eventID"].as_str())?, tenant, row, at, occurred, seen })
 }
 
 /// A row leaves by time-to-live's own hand and at its time, or somebody removed it. Who turns time-to-live to another

@@ -15,6 +15,8 @@ pub struct Config {
     pub audit_table: String,
     /// `ALERTS_TOPIC`
     pub alerts_topic: String,
+    /// `TRUSTED_SEAL_KEYS`: names (SHA-256) of other keys whose files count, with commas between them; none by default.
+    pub trusted_keys: String,
     /// `LOG_LEVEL`, `info` by default.
     pub log_level: String,
 }
@@ -29,6 +31,7 @@ impl Config {
             seal_key: env.required("SEAL_KEY"),
             audit_table: env.required("AUDIT_TABLE"),
             alerts_topic: env.required("ALERTS_TOPIC"),
+            trusted_keys: env.or("TRUSTED_SEAL_KEYS", String::new()),
             log_level: env.or("LOG_LEVEL", "info".into()),
         };
         env.finish(config)

@@ -5,7 +5,7 @@ mod config;
 mod pinning;
 
 pub use config::Config;
-pub use pinning::{PinHeadError, check, head_key, pin};
+pub use pinning::{PinHeadError, check, head_key, last_pin, pin};
 
 use alerts::AlertTopic;
 use domain::alert::{Alert, AlertSink, Severity};
@@ -13,14 +13,14 @@ use domain::audit::{AuditEvent, AuditLog, AuditValue, Entity, EventType, Outcome
 use domain::context::{Actor, Context};
 use domain::fault::PortError;
 use domain::ids::{IdSource, RequestId, SubjectId, TenantId};
-use domain::objects::{Fetched, ObjectReader, ObjectWriter};
+use domain::objects::{ObjectReader, ObjectWriter};
 use domain::signing::MessageSigner;
 use jiff::Timestamp;
 use lambda_runtime::Error;
 use objects::Bucket;
 use runtime::ids::{SystemIds, now};
 use runtime::telemetry::{Invocation, Unit, alert};
-use seal::{Head, PublicKey};
+use seal::{Head, PublicKey, trusted_keys};
 use signing::KmsKey;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -47,6 +47,8 @@ pub struct AuditPin {
     pub ids: Box<dyn IdSource>,
     /// What time it is.
     pub clock: fn() -> Timestamp,
+    /// Names of other keys whose files count, with commas between them.
+    pub trusted: String,
 }
 
 impl AuditPin {
@@ -62,26 +64,29 @@ impl AuditPin {
             alerts: Box::new(AlertTopic::new(sdk, config.alerts_topic.clone())),
             ids: Box::new(SystemIds),
             clock: now,
+            trusted: config.trusted_keys.clone(),
         }
     }
 
-    /// The seal's key, and those before it, which the archive keeps.
+    /// The seal's key, and the others that count.
     async fn keys(&self) -> Result<Vec<PublicKey>, PortError> {
-        let malformed = |operation| PortError::Unexpected { operation, code: "key".into() };
-        let mut keys = vec![PublicKey::of_der(&self.key.public_key().await?).map_err(|_| malformed("GetPublicKey"))?];
-        for name in self.archive.keys("keys/").await? {
-            let Fetched::Found { bytes, .. } = self.archive.get(&name, None, None).await? else { continue };
-            let earlier = std::str::from_utf8(&bytes).ok().and_then(|pem| PublicKey::of_pem(pem).ok());
-            keys.push(earlier.ok_or_else(|| malformed("GetObject"))?);
-        }
-        Ok(keys)
+        trusted_keys(self.archive.as_ref(), &self.key.public_key().await?, &self.trusted).await
     }
 
-    /// Whose trails there are: those of the archive, and those that were pinned before, in case one is gone.
-    async fn tenants(&self) -> Result<BTreeSet<TenantId>, PortError> {
-        let mut names = self.archive.keys("trail/").await?;
-        names.extend(self.pins.keys("heads/").await?);
-        Ok(names.iter().filter_map(|key| TenantId::parse(key.split('/').nth(1)?).ok()).collect())
+    /// Whose trails there are: those of the archive, and those that were pinned before, in case one is gone. Whoever has waited
+    /// longest comes first, so that nobody is left out for good if the time does not suffice for all.
+    async fn tenants(&self) -> Result<Vec<TenantId>, PortError> {
+        let mut names = self.archive.folders("trail/").await?;
+        names.extend(self.pins.folders("heads/").await?);
+        let tenants: BTreeSet<TenantId> = names.iter().filter_map(|name| TenantId::parse(name).ok()).collect();
+        let mut waiting = Vec::new();
+        for tenant in tenants {
+            // A head that cannot be read is this tenant's trouble, and is told when its turn comes: first of all.
+            let pinned = last_pin(self.pins.as_ref(), &tenant).await.ok().flatten().map(|head| head.time);
+            waiting.push((pinned, tenant));
+        }
+        waiting.sort();
+        Ok(waiting.into_iter().map(|(_, tenant)| tenant).collect())
     }
 
     /// Records and tells that a head was pinned.

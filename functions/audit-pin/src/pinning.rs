@@ -3,7 +3,11 @@
 use domain::fault::PortError;
 use domain::ids::TenantId;
 use domain::objects::{Fetched, ObjectReader, ObjectWriter, WriteCondition};
+use futures_util::future::join_all;
 use seal::{Finding, Head, PublicKey, Start, TrailVerifier, count_files, file_name, key_of};
+
+/// Files on their way at the same time.
+const AT_ONCE: usize = 16;
 
 /// Why a head is not pinned.
 #[derive(Debug, thiserror::Error)]
@@ -37,16 +41,20 @@ pub async fn check(
     let heads = last.iter().cloned().collect();
     let mut verifier = TrailVerifier::new(keys, Some(tenant.clone()), start, heads);
     let mut rows_of_others = 0_u64;
-    for file in from..=files {
-        let Fetched::Found { bytes, .. } = archive.get(&key_of(tenant, file), None, None).await? else {
-            return Err(verifier.missing(file).into());
-        };
-        let is_new = last.as_ref().is_none_or(|head| file > head.files);
-        verifier.file(&file_name(file), &bytes, |_, line, _| {
-            // The record of a pin would else be a reason for the next one, for ever.
-            let is_own = line.windows(OWN.len()).any(|part| part == OWN);
-            rows_of_others += u64::from(is_new && !is_own);
-        })?;
+    let numbers: Vec<u64> = (from..=files).collect();
+    let fetch = async |file: u64| archive.get(&key_of(tenant, file), None, None).await;
+    for some in numbers.chunks(AT_ONCE) {
+        for (file, fetched) in some.iter().copied().zip(join_all(some.iter().map(|file| fetch(*file))).await) {
+            let Fetched::Found { bytes, .. } = fetched? else {
+                return Err(verifier.missing(file).into());
+            };
+            let is_new = last.as_ref().is_none_or(|head| file > head.files);
+            verifier.file(&file_name(file), &bytes, |_, line, _| {
+                // The record of a pin would else be a reason for the next one, for ever.
+                let is_own = line.windows(OWN.len()).any(|part| part == OWN);
+                rows_of_others += u64::from(is_new && !is_own);
+            })?;
+        }
     }
     let report = verifier.finish()?;
     Ok(report.head.filter(|_| rows_of_others > 0))
@@ -66,7 +74,7 @@ pub async fn pin(writer: &dyn ObjectWriter, head: &Head) -> Result<(), PinHeadEr
 const OWN: &[u8] = br#""event_type":{"S":"audit_sealed"}"#;
 
 /// The last head that was pinned.
-async fn last_pin(pins: &dyn ObjectReader, tenant: &TenantId) -> Result<Option<Head>, PinHeadError> {
+pub async fn last_pin(pins: &dyn ObjectReader, tenant: &TenantId) -> Result<Option<Head>, PinHeadError> {
     let Some(key) = pins.keys(&format!("heads/{tenant}/")).await?.into_iter().max() else { return Ok(None) };
     let Fetched::Found { bytes, .. } = pins.get(&key, None, None).await? else { return Err(PinHeadError::MalformedHead) };
     let head: Head = serde_json::from_slice(&bytes).map_err(|_| PinHeadError::MalformedHead)?;

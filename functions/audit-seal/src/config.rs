@@ -9,6 +9,8 @@ pub struct Config {
     pub archive_bucket: String,
     /// `SEAL_KEY`: the signing key's ARN.
     pub seal_key: String,
+    /// `TRUSTED_SEAL_KEYS`: names (SHA-256) of other keys whose files count, with commas between them; none by default.
+    pub trusted_keys: String,
     /// `LOG_LEVEL`, `info` by default.
     pub log_level: String,
 }
@@ -20,6 +22,7 @@ impl Config {
         let config = Self {
             archive_bucket: env.required("ARCHIVE_BUCKET"),
             seal_key: env.required("SEAL_KEY"),
+            trusted_keys: env.or("TRUSTED_SEAL_KEYS", String::new()),
             log_level: env.or("LOG_LEVEL", "info".into()),
         };
         env.finish(config)

@@ -7,7 +7,7 @@ pub use config::Config;
 
 use domain::fault::PortError;
 use domain::ids::TenantId;
-use domain::objects::{Fetched, ObjectReader, ObjectWriter};
+use domain::objects::{ObjectReader, ObjectWriter};
 use domain::signing::MessageSigner;
 use event::Content;
 use jiff::Timestamp;
@@ -15,12 +15,12 @@ use lambda_runtime::Error;
 use objects::Bucket;
 use runtime::ids::now;
 use runtime::telemetry::{Invocation, Unit, alert};
-use seal::{Chains, PublicKey, Row, SealRowsError, Sealed, Sealer};
+use seal::{Chains, PublicKey, Row, SealRowsError, Sealed, Sealer, trusted_keys};
 use serde_json::{Value, json};
 use signing::KmsKey;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
 
 /// What the function holds between invocations.
 pub struct AuditSeal {
@@ -33,7 +33,8 @@ pub struct AuditSeal {
     /// What time it is.
     pub clock: fn() -> Timestamp,
     chains: Mutex<Chains>,
-    keys: OnceCell<Vec<PublicKey>>,
+    keys: Mutex<Option<Arc<[PublicKey]>>>,
+    trusted: String,
 }
 
 impl AuditSeal {
@@ -44,33 +45,33 @@ impl AuditSeal {
         signer: Box<dyn MessageSigner>,
         clock: fn() -> Timestamp,
     ) -> Self {
-        Self { reader, writer, signer, clock, chains: Mutex::default(), keys: OnceCell::new() }
+        Self { reader, writer, signer, clock, chains: Mutex::default(), keys: Mutex::default(), trusted: String::new() }
     }
 
     /// The function on AWS.
     pub fn connect(config: &Config, sdk: &aws_types::SdkConfig) -> Self {
         let archive = Arc::new(Bucket::new(sdk, config.archive_bucket.clone()));
-        Self::new(archive.clone(), archive, Box::new(KmsKey::new(sdk, config.seal_key.clone())), now)
+        let key = Box::new(KmsKey::new(sdk, config.seal_key.clone()));
+        Self::new(archive.clone(), archive, key, now).trusting(&config.trusted_keys)
     }
 
-    /// The key's public half, and those of the keys before it; laid into the archive at the first use.
-    async fn keys(&self) -> Result<&[PublicKey], PortError> {
-        let malformed = |operation| PortError::Unexpected { operation, code: "key".into() };
-        let read = async || {
-            let own = PublicKey::of_der(&self.signer.public_key().await?).map_err(|_| malformed("GetPublicKey"))?;
-            let mut keys = vec![own];
-            for name in self.reader.keys("keys/").await? {
-                let Fetched::Found { bytes, .. } = self.reader.get(&name, None, None).await? else { continue };
-                let earlier = std::str::from_utf8(&bytes).ok().and_then(|pem| PublicKey::of_pem(pem).ok());
-                let earlier = earlier.ok_or_else(|| malformed("GetObject"))?;
-                if !keys.contains(&earlier) {
-                    keys.push(earlier);
-                }
-            }
-            self.sealer(&keys).publish_key().await?;
-            Ok(keys)
-        };
-        self.keys.get_or_try_init(read).await.map(Vec::as_slice)
+    /// Trusts the files of other keys as well: their names, with commas between them.
+    #[must_use]
+    pub fn trusting(self, names: &str) -> Self {
+        Self { trusted: names.to_owned(), ..self }
+    }
+
+    /// The key's public half, and the others that count; laid into the archive at the first use.
+    async fn keys(&self, anew: bool) -> Result<Arc<[PublicKey]>, PortError> {
+        let mut known = self.keys.lock().await;
+        if let Some(keys) = known.as_ref().filter(|_| !anew) {
+            return Ok(keys.clone());
+        }
+        let own = self.signer.public_key().await?;
+        let keys: Arc<[PublicKey]> = trusted_keys(self.reader.as_ref(), &own, &self.trusted).await?.into();
+        self.sealer(&keys).publish_key().await?;
+        *known = Some(keys.clone());
+        Ok(keys)
     }
 
     fn sealer<'a>(&'a self, keys: &'a [PublicKey]) -> Sealer<'a> {
@@ -85,13 +86,21 @@ impl AuditSeal {
 
     /// Seals rows of one tenant.
     pub async fn seal(&self, tenant: &TenantId, rows: &[Row]) -> Result<Sealed, SealRowsError> {
-        let keys = self.keys().await?;
-        self.sealer(keys).seal(&mut *self.chains.lock().await, tenant, rows).await
+        let keys = self.keys(false).await?;
+        let sealed = self.sealer(&keys).seal(&mut *self.chains.lock().await, tenant, rows).await;
+        if !matches!(sealed, Err(SealRowsError::Archive(_))) {
+            return sealed;
+        }
+        // Before it is said that a trail is not what was sealed: a key that counts may have come since.
+        let keys = self.keys(true).await?;
+        self.sealer(&keys).seal(&mut *self.chains.lock().await, tenant, rows).await
     }
 }
 
 /// Works through a batch. Answers the first record that is not sealed: the stream goes on from there, and what comes again
-/// with it and is sealed already is left out.
+/// with it and is sealed already is left out. Rows of a tenant whose archive is not what was sealed are parked: nothing is
+/// built on it, waiting would not mend it, and the other tenants' rows are behind them in the same stream. They are in the
+/// table, and `clinchat audit replay` brings them back.
 pub async fn handle(app: &AuditSeal, event: &Value, id: &str) -> Result<Value, Error> {
     let mut invocation = Invocation::begin("audit-seal", id);
     let records = event::read(event).map_err(|_| "this is no batch of a stream's records")?;
@@ -109,6 +118,7 @@ pub async fn handle(app: &AuditSeal, event: &Value, id: &str) -> Result<Value, E
     }
     let mut total = Sealed::default();
     let mut failed: Option<usize> = None;
+    let mut parked = 0;
     for (tenant, (first, rows)) in &tenants {
         match app.seal(tenant, rows).await {
             Ok(sealed) => {
@@ -118,11 +128,14 @@ pub async fn handle(app: &AuditSeal, event: &Value, id: &str) -> Result<Value, E
                 total.repeated += sealed.repeated;
                 total.races += sealed.races;
             }
+            Err(error @ SealRowsError::Archive(_)) => {
+                let (first_row, last_row) = (rows.first().map(|row| &*row.id), rows.last().map(|row| &*row.id));
+                tracing::error!(%tenant, %error, detail = ?error, rows = rows.len(), event_id = first_row, last_event_id = last_row, "parked");
+                alert("audit-seal", "UnsoundArchive", 1.0);
+                parked += rows.len();
+            }
             Err(error) => {
                 tracing::warn!(%tenant, %error, detail = ?error, "not sealed; the batch comes again");
-                if matches!(error, SealRowsError::Archive(_)) {
-                    alert("audit-seal", "UnsoundArchive", 1.0);
-                }
                 failed = Some(failed.map_or(*first, |earlier| earlier.min(*first)));
             }
         }
@@ -134,6 +147,7 @@ pub async fn handle(app: &AuditSeal, event: &Value, id: &str) -> Result<Value, E
     for (name, count) in [("SealedRows", total.rows), ("SealedFiles", total.files), ("RepeatedRows", total.repeated)] {
         invocation.metric(name, Unit::Count, count as f64);
     }
+    invocation.metric("ParkedRows", Unit::Count, parked as f64);
     invocation.metric("LostRaces", Unit::Count, f64::from(total.races));
     invocation.end(if failed.is_some() { "retry" } else { "sealed" });
     let failures: Vec<Value> = failed.iter().map(|at| json!({ "itemIdentifier": records[*at].number })).collect();

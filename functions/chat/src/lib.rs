@@ -1,6 +1,7 @@
 //! Question to cited answer, over HTTP. `POST /v1/chat` answers whole, `POST /v1/chat/stream` sentence by sentence.
 
 mod config;
+mod keys;
 pub mod models;
 pub mod money;
 mod request;

@@ -1,5 +1,6 @@
 //! The models outside the process, if the deployment has some: who is asked in which order, with which keys, under which rules.
 
+use crate::keys::WatchedKeys;
 use crate::{Config, money};
 use deid::{Deidentifier, LoadTablesError};
 use domain::spending::{Catalogue, Grade, Provider};
@@ -9,6 +10,7 @@ use llm::{Address, Gate, Gateway, HttpClient, HttpProvider, MakeClientError, Pro
 use runtime::telemetry;
 use secrets::SecretKeyRing;
 use std::sync::Arc;
+use store::LimitsTable;
 
 /// A provider as the settings name it.
 #[derive(Debug, Clone)]
@@ -47,7 +49,7 @@ pub fn gateway(config: &Config, sdk: &aws_types::SdkConfig) -> Result<Option<Gat
     }
     let bounds = Bounds::default();
     let http = HttpClient::new(bounds.connect)?;
-    let routes = config.providers.iter().map(|choice| route(choice, &config.catalogue, &http, sdk));
+    let routes = config.providers.iter().map(|choice| route(choice, config, &http, sdk));
     Ok(Some(Gateway {
         routes: routes.collect::<Result<_, _>>()?,
         gate: Gate {
@@ -66,11 +68,11 @@ pub fn gateway(config: &Config, sdk: &aws_types::SdkConfig) -> Result<Option<Gat
 
 fn route(
     choice: &ProviderChoice,
-    catalogue: &Catalogue,
+    config: &Config,
     http: &HttpClient,
     sdk: &aws_types::SdkConfig,
 ) -> Result<Route, ConnectModelsError> {
-    let provider = choice.provider;
+    let (provider, catalogue): (_, &Catalogue) = (choice.provider, &config.catalogue);
     let named = choice.model.as_deref();
     let usual = named.map_or_else(|| catalogue.default_model(provider, Grade::Usual), |id| catalogue.find(provider, id));
     let usual = usual.ok_or(ConnectModelsError::NoModel(provider))?.clone();
@@ -82,6 +84,10 @@ fn route(
         Provider::OpenaiCompatible => Box::new(HttpProvider::open_ai_compatible(http, address)),
         Provider::Bedrock => return Err(ConnectModelsError::NotHttp(provider)),
     };
-    let keys = choice.secret.clone().map(|secret| Box::new(SecretKeyRing::new(sdk, secret)) as _);
+    let keys = choice.secret.clone().map(|secret| {
+        let ring = Box::new(SecretKeyRing::new(sdk, secret));
+        let refusals = Arc::new(LimitsTable::new(sdk, config.limits_table.clone()));
+        Box::new(WatchedKeys { ring, provider: provider.as_str(), refusals, clock: runtime::ids::now }) as _
+    });
     Ok(Route { client, keys, usual, cheaper })
 }

@@ -3,7 +3,7 @@
 use crate::fault::PortError;
 use async_trait::async_trait;
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// What is known of an object without reading it.
@@ -60,6 +60,14 @@ pub trait ObjectReader: Send + Sync {
 
     /// The keys that begin with a prefix.
     async fn keys(&self, prefix: &str) -> Result<Vec<String>, PortError>;
+
+    /// The names of the folders below a prefix that ends with `/`.
+    async fn folders(&self, prefix: &str) -> Result<Vec<String>, PortError> {
+        let keys = self.keys(prefix).await?;
+        let names = keys.iter().filter_map(|key| key.strip_prefix(prefix)?.split_once('/'));
+        let names: BTreeSet<String> = names.map(|(name, _)| name.to_owned()).collect();
+        Ok(names.into_iter().collect())
+    }
 
     /// Of the keys that begin with a prefix, those that were last written before a time.
     async fn keys_before(&self, prefix: &str, before: Timestamp) -> Result<Vec<String>, PortError>;

@@ -24,6 +24,7 @@ pub const BODY_BYTES_MAX: usize = 1 << 20;
 pub const STREAM_BYTES_MAX: usize = 8 << 20;
 /// What is read of a refusal.
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
+const JSON: &str = "application/json";
 /// The longest pause between two tries that a provider may ask for and be believed.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
 
@@ -115,13 +116,35 @@ impl HttpClient {
         body: Bytes,
         patience: Patience,
     ) -> Result<Body, Refused> {
-        let mut request = Request::builder()
-            .method(Method::POST)
-            .uri(address.at(path)?)
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .header(USER_AGENT, HeaderValue::from_static("clinchat"))
-            .body(Full::new(body))
-            .map_err(|_| CallError::free(Failure::Rejected))?;
+        self.send(Method::POST, address.at(path)?, key, Some((JSON, body)), patience).await
+    }
+
+    /// Any other request; gives the whole of what came.
+    pub(crate) async fn exchange(
+        &self,
+        (method, address, path): (Method, &Address, &str),
+        key: Option<(KeyHeader, &ApiKey)>,
+        content: Option<(&'static str, Bytes)>,
+        patience: Patience,
+    ) -> Result<Vec<u8>, Refused> {
+        let body = self.send(method, address.at(path)?, key, content, patience).await?;
+        Ok(body.whole().await.map_err(CallError::unknown)?)
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        uri: Uri,
+        key: Option<(KeyHeader, &ApiKey)>,
+        content: Option<(&'static str, Bytes)>,
+        patience: Patience,
+    ) -> Result<Body, Refused> {
+        let mut request = Request::builder().method(method).uri(uri).header(USER_AGENT, HeaderValue::from_static("clinchat"));
+        if let Some((media_type, _)) = &content {
+            request = request.header(CONTENT_TYPE, HeaderValue::from_static(media_type));
+        }
+        let body = content.map(|(_, body)| body).unwrap_or_default();
+        let mut request = request.body(Full::new(body)).map_err(|_| CallError::free(Failure::Rejected))?;
         if let Some((header, key)) = key {
             let (name, value) = match header {
                 KeyHeader::Bearer => (AUTHORIZATION, format!("Bearer {}", key.expose())),

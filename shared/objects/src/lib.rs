@@ -131,6 +131,18 @@ impl ObjectReader for Bucket {
         self.listed(prefix, |_| true).await
     }
 
+    async fn folders(&self, prefix: &str) -> Result<Vec<String>, PortError> {
+        let list = self.client.list_objects_v2().bucket(&self.name).prefix(prefix).delimiter("/");
+        let mut pages = list.into_paginator().send();
+        let mut names = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| port_error("ListObjects", &error))?;
+            let folders = page.common_prefixes.unwrap_or_default().into_iter().filter_map(|folder| folder.prefix);
+            names.extend(folders.filter_map(|folder| Some(folder.strip_prefix(prefix)?.trim_end_matches('/').to_owned())));
+        }
+        Ok(names)
+    }
+
     async fn keys_before(&self, prefix: &str, before: Timestamp) -> Result<Vec<String>, PortError> {
         // An object without a time is none of ours to judge.
         self.listed(prefix, |written| written.is_some_and(|written| written < before.as_second())).await

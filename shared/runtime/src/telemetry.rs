@@ -31,6 +31,7 @@ const OURS: &[&str] = &[
     "extract",
     "index",
     "indexer",
+    "key_rotation",
     "llm",
     "objects",
     "runtime",

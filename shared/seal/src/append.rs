@@ -19,13 +19,18 @@ use domain::fault::PortError;
 use domain::ids::TenantId;
 use domain::objects::{Fetched, ObjectReader, ObjectWriter, WriteCondition};
 use domain::signing::MessageSigner;
-use jiff::Timestamp;
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 /// Races that one call may lose. Each means that another writer got on, and few write at the same time.
 const RACES_MAX: u32 = 64;
-/// Ids that are remembered of one tenant between calls; older ones are read again when a replay asks for them.
-const IDS_MAX: usize = 100_000;
+/// How much of one tenant's chain is remembered between calls: the day that the stream can repeat, and some. What is older is
+/// read again if somebody offers it.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(26);
+/// Files on their way at the same time. A replay of a day reads thousands.
+const AT_ONCE: u64 = 16;
 
 /// Why rows are not sealed yet. All of them may be offered again.
 #[derive(Debug, thiserror::Error)]
@@ -60,8 +65,8 @@ struct Known {
     last: Option<File>,
     peaks: Peaks,
     /// When each of the last files was sealed, and the ids in it; the newest last.
-    recent: VecDeque<(Timestamp, Vec<String>)>,
-    ids: HashSet<String>,
+    recent: VecDeque<(Timestamp, Vec<Arc<str>>)>,
+    ids: HashSet<Arc<str>>,
 }
 
 /// What a function remembers between calls.
@@ -96,14 +101,16 @@ impl Sealer<'_> {
 
     /// Seals rows of one tenant, in their order. When it returns without an error, each of them is in the chain once.
     pub async fn seal(&self, chains: &mut Chains, tenant: &TenantId, rows: &[Row]) -> Result<Sealed, SealRowsError> {
-        // Taken out, so that after a failure nothing is remembered that was not seen to the end.
         let mut known = match chains.0.remove(tenant) {
             Some(known) => known,
             None => self.find_end(tenant).await?,
         };
-        let sealed = self.append(&mut known, tenant, rows).await?;
-        chains.0.insert(tenant.clone(), known);
-        Ok(sealed)
+        let sealed = self.append(&mut known, tenant, rows).await;
+        // What was read and written stays so whatever failed after it: the next try goes on from there, however long the way is.
+        if !matches!(sealed, Err(SealRowsError::Archive(_))) {
+            chains.0.insert(tenant.clone(), known);
+        }
+        sealed
     }
 
     async fn append(&self, known: &mut Known, tenant: &TenantId, rows: &[Row]) -> Result<Sealed, SealRowsError> {
@@ -116,7 +123,7 @@ impl Sealer<'_> {
         sealed.repeated = (rows.len() - left.len()) as u64;
         loop {
             let before = left.len();
-            left.retain(|row| !known.ids.contains(&row.id));
+            left.retain(|row| !known.ids.contains(row.id.as_str()));
             sealed.repeated += (before - left.len()) as u64;
             if left.is_empty() {
                 known.forget();
@@ -130,7 +137,7 @@ impl Sealer<'_> {
             match self.writer.put(&place, file.bytes(), WriteCondition::Absent).await {
                 Ok(_) => {
                     let rest = left.split_off(count as usize);
-                    let ids = left.into_iter().map(|row| row.id).collect();
+                    let ids = left.into_iter().map(|row| row.id.into()).collect();
                     left = rest;
                     known.extend(file, peaks, ids);
                     sealed.files += 1;
@@ -178,14 +185,21 @@ impl Sealer<'_> {
 
     /// Reads back until no earlier file can hold a row that was written then.
     async fn look_back(&self, known: &mut Known, tenant: &TenantId, written: i64) -> Result<(), SealRowsError> {
-        while let Some(file) = known.file_before(written) {
-            let Some(bytes) = self.fetch(tenant, file).await? else {
-                let verifier = TrailVerifier::new(self.keys, Some(tenant.clone()), Start::Anywhere, Vec::new());
-                return Err(verifier.missing(file).into());
-            };
-            let (file, _, ids) = self.checked(tenant, file, &bytes, None)?;
-            known.ids.extend(ids.iter().cloned());
-            known.recent.push_front((file.digest.time, ids));
+        // In ordinary life one file is enough; the longer the way back, the more are fetched at a time.
+        let mut at_once = 1;
+        while let Some(last) = known.file_before(written) {
+            let numbers: Vec<u64> = (last.saturating_sub(at_once - 1).max(1)..=last).rev().collect();
+            at_once = (at_once * 2).min(AT_ONCE);
+            let fetched = join_all(numbers.iter().map(|file| self.fetch(tenant, *file))).await;
+            for (number, bytes) in numbers.into_iter().zip(fetched) {
+                let Some(bytes) = bytes? else {
+                    let verifier = TrailVerifier::new(self.keys, Some(tenant.clone()), Start::Anywhere, Vec::new());
+                    return Err(verifier.missing(number).into());
+                };
+                let (file, _, ids) = self.checked(tenant, number, &bytes, None)?;
+                known.ids.extend(ids.iter().cloned());
+                known.recent.push_front((file.digest.time, ids));
+            }
         }
         Ok(())
     }
@@ -197,11 +211,11 @@ impl Sealer<'_> {
         number: u64,
         bytes: &[u8],
         before: Option<&File>,
-    ) -> Result<(File, Peaks, Vec<String>), Finding> {
+    ) -> Result<(File, Peaks, Vec<Arc<str>>), Finding> {
         let mut verifier = TrailVerifier::new(self.keys, Some(tenant.clone()), Start::Anywhere, Vec::new());
         let mut ids = Vec::new();
         let name = file_name(number);
-        let file = verifier.file(&name, bytes, |_, line, _| ids.extend(event_of_line(line).map(|(_, id)| id)))?;
+        let file = verifier.file(&name, bytes, |_, line, _| ids.extend(event_of_line(line).map(|(_, id)| Arc::from(id))))?;
         if before.is_some_and(|before| file.digest.previous != Some(before.hash())) {
             return Err(verifier.stray(&name));
         }
@@ -228,7 +242,7 @@ pub async fn count_files(reader: &dyn ObjectReader, tenant: &TenantId) -> Result
 }
 
 impl Known {
-    fn extend(&mut self, file: File, peaks: Peaks, ids: Vec<String>) {
+    fn extend(&mut self, file: File, peaks: Peaks, ids: Vec<Arc<str>>) {
         self.ids.extend(ids.iter().cloned());
         self.recent.push_back((file.digest.time, ids));
         (self.last, self.peaks) = (Some(file), peaks);
@@ -241,9 +255,11 @@ impl Known {
         last.checked_sub(self.recent.len() as u64).filter(|file| *file > 0 && !is_old_enough)
     }
 
-    /// Lets the oldest ids go; files that hold them are read again when a replay asks for them.
+    /// Lets go what the stream cannot repeat any more; files that hold it are read again when somebody offers it all the same.
     fn forget(&mut self) {
-        while self.ids.len() > IDS_MAX && self.recent.len() > 1 {
+        let Some(newest) = self.recent.back().map(|(time, _)| *time) else { return };
+        let is_old = |time: &Timestamp| newest.duration_since(*time) > REMEMBERED;
+        while self.recent.len() > 1 && self.recent.front().is_some_and(|(time, _)| is_old(time)) {
             for id in self.recent.pop_front().map(|(_, ids)| ids).unwrap_or_default() {
                 self.ids.remove(&id);
             }

@@ -18,6 +18,7 @@ mod file;
 mod key;
 mod merkle;
 mod proof;
+mod trust;
 mod verify;
 
 pub use append::{Chains, SealRowsError, Sealed, Sealer, count_files};
@@ -27,4 +28,5 @@ pub use file::{File, MEMBER_BYTES_MAX, ROWS_MAX, Unsealed, build, file_name, key
 pub use key::{PublicKey, ReadKeyError, Signature, signed_message};
 pub use merkle::{Hash, Peaks, RangeRoots, hex, leaf, node, path_ranges, unhex, verify_path};
 pub use proof::{CheckProofError, Proof, Prover, event_of_line};
+pub use trust::trusted_keys;
 pub use verify::{Finding, FolderError, Report, Start, TrailVerifier, Why};

@@ -1,13 +1,18 @@
 //! Keys of providers, from Secrets Manager. A value is read at most once a minute, and at once after a provider has refused
 //! it; then the pending and the previous version are tried as well, so that no question fails while a key is being changed.
+//! `store` is the same secret as the rotation sees it.
+
+mod store;
+
+pub use store::ManagedSecret;
 
 use async_trait::async_trait;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata as _;
 use aws_types::SdkConfig;
 use domain::fault::PortError;
+use domain::keys::secret::{KeyBody, SecretText};
 use domain::keys::{ApiKey, Key, KeyRing, KeyVersion, SecretStage};
-use serde::Deserialize;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,17 +20,11 @@ use std::time::{Duration, Instant};
 const FRESH: Duration = Duration::from_mins(1);
 const OPERATION: &str = "GetSecretValue key";
 
-/// One provider's secret. Its value is the key itself, or `{"api_key": "..."}`.
+/// One provider's secret. Its value is the key itself, or `{"api_key": "..."}`, maybe with the key's name.
 pub struct SecretKeyRing {
     client: Client,
     secret: String,
     known: Mutex<Option<(Key, Instant)>>,
-}
-
-#[derive(Deserialize)]
-struct SecretBody<'a> {
-    #[serde(borrow)]
-    api_key: std::borrow::Cow<'a, str>,
 }
 
 impl SecretKeyRing {
@@ -67,16 +66,7 @@ impl SecretKeyRing {
 
 /// The key in a secret's text.
 fn key_of(text: &str) -> Option<ApiKey> {
-    let text = text.trim();
-    // JSON of another shape is no key; it must not go to anybody as one.
-    let value = if text.starts_with(['{', '[']) {
-        // By name only: a list would pass for the body, its first element for the key.
-        let body = text.starts_with('{').then(|| serde_json::from_str::<SecretBody<'_>>(text).ok()).flatten()?;
-        std::borrow::Cow::Owned(body.api_key.trim().to_owned())
-    } else {
-        std::borrow::Cow::Borrowed(text)
-    };
-    (!value.is_empty()).then(|| ApiKey::new(value.as_ref()))
+    KeyBody::parse(&SecretText::new(text.to_owned())).ok().map(|body| body.key)
 }
 
 #[async_trait]

@@ -1,7 +1,7 @@
 //! What the alerts remember, in the audit functions' table.
 //!
 //! ```text
-//! pk = SEEN#{rule}#{tenant}#{digest}      sk = {ULID of the row}
+//! pk = SEEN#{rule}#{tenant}#{digest}      sk = {when it happened, and the row, as a ULID}
 //! pk = ALERT#{rule}#{tenant}#{period}     sk = {digest} or #storm     holder lease sent
 //! ```
 
@@ -9,34 +9,45 @@ use crate::audit_state::AuditState;
 use crate::item::{Item, n, s, text};
 use crate::port_error;
 use async_trait::async_trait;
-use aws_sdk_dynamodb::types::Select;
-use domain::audit::watch::{AlertMemory, Claim, Claimed, STORM};
+use domain::audit::watch::{AlertMemory, Claim, Claimed, Mark, STORM};
 use domain::fault::PortError;
 use jiff::Timestamp;
 use ulid::Ulid;
 
+/// Rows of a series are in the order in which things happened.
+fn place(at: Timestamp, random: u128) -> String {
+    Ulid::from_parts(u64::try_from(at.as_millisecond()).unwrap_or(0), random).to_string()
+}
+
 #[async_trait]
 impl AlertMemory for AuditState {
-    async fn note(&self, series: &str, row: Ulid, from: Timestamp, expires: Timestamp, limit: u32) -> Result<u32, PortError> {
+    async fn note(&self, mark: &Mark) -> Result<Vec<Timestamp>, PortError> {
         const OPERATION: &str = "PutItem alert series";
-        let key = s(format!("SEEN#{series}"));
-        let put = self.client.put_item().table_name(&self.name).item("pk", key.clone()).item("sk", s(row.to_string()));
-        let put = put.item("expires_at", n(expires.as_second())).send().await;
+        let (pk, sk) = (s(format!("SEEN#{}", mark.series)), place(mark.at, mark.row.random()));
+        let put = self.client.put_item().table_name(&self.name).item("pk", pk.clone()).item("sk", s(&sk));
+        let put = put.item("expires_at", n(mark.expires.as_second())).send().await;
         put.map_err(|error| port_error(OPERATION, &error))?;
-        let from = Ulid::from_parts(u64::try_from(from.as_millisecond()).unwrap_or(0), 0);
-        let query = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .consistent_read(true)
-            .key_condition_expression("pk = :key AND sk BETWEEN :from AND :to")
-            .expression_attribute_values(":key", key)
-            .expression_attribute_values(":from", s(from.to_string()))
-            .expression_attribute_values(":to", s(row.to_string()))
-            .select(Select::Count)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
-        let found = query.send().await.map_err(|error| port_error("Query alert series", &error))?;
-        Ok(u32::try_from(found.count).unwrap_or(0))
+        let mut times = Vec::new();
+        let (earliest, latest) = (place(mark.at - mark.span, 0), place(mark.at + mark.span, u128::MAX));
+        for (from, to, is_forward) in [(&earliest, &sk, false), (&sk, &latest, true)] {
+            let query = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .consistent_read(true)
+                .key_condition_expression("pk = :key AND sk BETWEEN :from AND :to")
+                .expression_attribute_values(":key", pk.clone())
+                .expression_attribute_values(":from", s(from))
+                .expression_attribute_values(":to", s(to))
+                .scan_index_forward(is_forward)
+                .limit(i32::try_from(mark.limit).unwrap_or(i32::MAX));
+            let found = query.send().await.map_err(|error| port_error("Query alert series", &error))?;
+            let places = found.items().iter().filter_map(|item| Ulid::from_string(text(item, "sk")?).ok());
+            // The row itself is at the end of one and the beginning of the other.
+            let places = places.filter(|place| !is_forward || place.to_string() != sk);
+            times.extend(places.filter_map(|place| Timestamp::from_millisecond(place.timestamp_ms().cast_signed()).ok()));
+        }
+        Ok(times)
     }
 
     async fn claims(&self, group: &str, limit: usize) -> Result<Vec<String>, PortError> {

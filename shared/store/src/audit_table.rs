@@ -13,6 +13,7 @@ use crate::item::{Item, n, s};
 use crate::port_error;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use aws_types::SdkConfig;
 use domain::audit::receive::{EventIntake, Taken};
@@ -127,11 +128,9 @@ impl EventIntake for AuditIntake {
             .send()
             .await;
         let Err(error) = write else { return Ok(Taken::Now) };
-        let error = error.into_service_error();
-        let is_known = error.is_transaction_canceled_exception();
-        if !is_known {
-            let code = aws_sdk_dynamodb::error::ProvideErrorMetadata::code(&error).unwrap_or("no answer").to_owned();
-            return Err(PortError::Unavailable { operation: OPERATION, code });
+        // Anything but a condition that did not hold is what it is everywhere: a denied write does not pass by itself.
+        if !error.as_service_error().is_some_and(TransactWriteItemsError::is_transaction_canceled_exception) {
+            return Err(port_error(OPERATION, &error));
         }
         // Either the key is known, or two of the same ran into each other: what is there now decides.
         match self.state.taken(&event.tenant, key).await? {

@@ -11,6 +11,7 @@ mod item;
 mod ledger_rows;
 mod ledger_table;
 mod limits_table;
+mod refusals;
 
 pub use audit_state::AuditState;
 pub use audit_table::{AuditIntake, AuditTable};

@@ -3,6 +3,7 @@
 //! ```text
 //! pk = LIMIT#{tenant}#{subject}   sk = {limit}   times (latest admission first) latest expires_at
 //! pk = BREAKER#{provider}         sk = STATE     state failures last until openings probe version
+//! pk = KEY#{provider}#{version}   sk = {minute}  refusals expires_at          (`refusals`)
 //! ```
 //! An admission is one conditional write. The times are a list with the latest in front, so that "is the fiftieth last over an
 //! hour old?" is a question about one place in it: no read before the write, and no race to lose.
@@ -30,8 +31,8 @@ const SLACK: usize = 50;
 /// The limits table.
 #[derive(Debug, Clone)]
 pub struct LimitsTable {
-    client: Client,
-    name: String,
+    pub(crate) client: Client,
+    pub(crate) name: String,
 }
 
 impl LimitsTable {

@@ -2,7 +2,7 @@
 
 use crate::outage::Outage;
 use async_trait::async_trait;
-use domain::audit::watch::{AlertMemory, Claim, Claimed, STORM};
+use domain::audit::watch::{AlertMemory, Claim, Claimed, Mark, STORM};
 use domain::fault::PortError;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ use ulid::Ulid;
 
 #[derive(Default)]
 struct Remembered {
-    series: BTreeMap<String, BTreeSet<Ulid>>,
+    series: BTreeMap<String, BTreeSet<(Timestamp, Ulid)>>,
     /// Holder, lease, whether it was sent.
     claims: BTreeMap<(String, String), (String, Timestamp, bool)>,
 }
@@ -32,14 +32,17 @@ impl MemoryAlertMemory {
 
 #[async_trait]
 impl AlertMemory for MemoryAlertMemory {
-    async fn note(&self, series: &str, row: Ulid, from: Timestamp, _: Timestamp, limit: u32) -> Result<u32, PortError> {
+    async fn note(&self, mark: &Mark) -> Result<Vec<Timestamp>, PortError> {
         let answer = self.outage.call("note").await?;
-        let from = Ulid::from_parts(u64::try_from(from.as_millisecond()).unwrap_or(0), 0);
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        let rows = remembered.series.entry(series.to_owned()).or_default();
-        rows.insert(row);
-        let count = rows.range(from..=row).take(limit as usize).count();
-        answer.with(u32::try_from(count).unwrap_or(u32::MAX))
+        let marks = remembered.series.entry(mark.series.clone()).or_default();
+        marks.insert((mark.at, mark.row));
+        let place = (mark.at, mark.row);
+        let limit = mark.limit as usize;
+        let before = marks.range(..=place).rev().take(limit);
+        let after = marks.range(place..).skip(1).take(limit);
+        let near = before.chain(after).map(|(at, _)| *at).filter(|at| at.duration_since(mark.at).abs() <= mark.span);
+        answer.with(near.collect())
     }
 
     async fn claims(&self, group: &str, limit: usize) -> Result<Vec<String>, PortError> {

@@ -6,7 +6,9 @@ mod keys;
 mod ledger;
 mod objects;
 mod outage;
+mod provider_keys;
 mod registry;
+mod secret;
 mod signer;
 mod simple;
 mod trail;
@@ -17,7 +19,9 @@ pub use keys::MemoryKeyRing;
 pub use ledger::MemoryLedger;
 pub use objects::MemoryObjects;
 pub use outage::{Outage, wait};
+pub use provider_keys::MemoryProvider;
 pub use registry::MemoryRegistry;
+pub use secret::{MemoryRefusals, MemorySecret, Witness};
 pub use signer::MemoryKey;
 pub use simple::{
     CountingIds, FixedExtractor, KnownIdentifiers, MemoryAlerts, MemoryAuditLog, WordEmbedder, context, document_of_paragraphs,

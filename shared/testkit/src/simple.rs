@@ -32,6 +32,12 @@ impl MemoryAuditLog {
         Self { outage, ..Self::default() }
     }
 
+    /// The same trail, whose calls fail when this outage says so.
+    #[must_use]
+    pub fn seen_through(&self, outage: Outage) -> Self {
+        Self { outage, ..self.clone() }
+    }
+
     /// Everything that was appended.
     pub fn events(&self) -> Vec<AuditEvent> {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -66,6 +72,12 @@ impl MemoryAlerts {
     /// A sink whose calls fail when this outage says so.
     pub fn with_outage(outage: Outage) -> Self {
         Self { outage, ..Self::default() }
+    }
+
+    /// The same sink, whose calls fail when this outage says so.
+    #[must_use]
+    pub fn seen_through(&self, outage: Outage) -> Self {
+        Self { outage, ..self.clone() }
     }
 
     /// Everything that was published.

@@ -94,6 +94,7 @@ fn record(at: Timestamp, id: u128, event_type: EventType, outcome: &str, actor: 
     let image = &mut data["NewImage"];
     (image["sk"]["S"], image["id"]["S"]) = (row.clone().into(), row.into());
     image["created_at"]["N"] = at.as_millisecond().to_string().into();
+    image["data"]["S"] = json!({ "occurred_at": at.to_string() }).to_string().into();
     image["event_type"]["S"] = event_type.as_str().into();
     image["outcome"]["S"] = outcome.into();
     image["agent"]["S"] = actor.into();
@@ -226,6 +227,7 @@ async fn a_claim_that_nobody_finishes_is_taken_over_when_its_lease_is_over() {
         tenant: domain::ids::TenantId::parse("main").expect("a tenant"),
         row: Ulid::from_parts(1_767_600_000_000, row),
         at: fixed_now(),
+        occurred: fixed_now(),
         seen: domain::audit::watch::Seen::Appended(domain::audit::watch::SeenEvent {
             event_type: EventType::FraudDetected,
             outcome: domain::audit::Outcome::Success,
@@ -241,6 +243,55 @@ async fn a_claim_that_nobody_finishes_is_taken_over_when_its_lease_is_over() {
     assert_eq!(watch.look(&change("third", 3), later).await.ok(), Some(1));
     assert_eq!(watch.look(&change("first", 1), later).await.ok(), Some(0));
     assert_eq!(desk.sink.alerts().len(), 1);
+}
+
+#[test]
+fn a_record_is_tried_five_times_and_parked_as_the_template_says() {
+    let function = &crate::template::template()["Resources"]["AuditAlertsFunction"]["Properties"];
+    let source = &function["Events"]["Changes"]["Properties"];
+    assert_eq!(source["MaximumRetryAttempts"], TRIES - 1, "the first try and four more");
+    assert_eq!(source["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
+    assert_eq!(source["BisectBatchOnFunctionError"], true);
+    assert!(source["DestinationConfig"]["OnFailure"]["Destination"].is_object());
+}
+
+#[tokio::test]
+async fn a_rate_counts_when_things_happened_in_whatever_order_they_are_reported() {
+    // Ten failed logins within ten minutes, reported by a system that was cut off: late, mixed, some twice.
+    let mut dice = tests::tampering::Dice::new(11);
+    let (mut told, mut quiet) = (0, 0);
+    for case in 0..300 {
+        let desk = Desk::new();
+        let count = 9 + dice.below(8);
+        let mut happened: Vec<i64> = (0..count).map(|_| i64::try_from(dice.below(1_200)).expect("minutes")).collect();
+        let begun = fixed_now() - SignedDuration::from_hours(30);
+        let mut records: Vec<Value> = (0_u128..)
+            .zip(&happened)
+            .map(|(id, second)| {
+                // Recorded all together, in the order in which they came.
+                let recorded = fixed_now() + SignedDuration::from_millis(id as i64);
+                let mut record = record(recorded, id, EventType::UserLogin, "failure", "psn1_somebody", "b");
+                let at = (begun + SignedDuration::from_secs(*second)).to_string();
+                record["dynamodb"]["NewImage"]["data"]["S"] = json!({ "occurred_at": at }).to_string().into();
+                record
+            })
+            .collect();
+        for at in (1..records.len()).rev() {
+            records.swap(at, dice.below(at + 1));
+        }
+        let again = records[dice.below(records.len())].clone();
+        records.push(again);
+        for record in &records {
+            assert_eq!(desk.hand(std::slice::from_ref(record)).await, [""; 0]);
+        }
+        happened.sort_unstable();
+        let is_many = happened.windows(10).any(|ten| ten[9] - ten[0] <= 600);
+        let expected: &[&str] = if is_many { &["failed-logins"] } else { &[] };
+        assert_eq!(desk.kinds(), expected, "case {case}: {happened:?}");
+        told += u32::from(is_many);
+        quiet += u32::from(!is_many);
+    }
+    assert!(told > 20 && quiet > 20, "{told} told, {quiet} quiet");
 }
 
 #[tokio::test]

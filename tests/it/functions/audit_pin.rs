@@ -30,6 +30,7 @@ impl House {
             alerts: Box::new(self.alerts.clone()),
             ids: Box::new(CountingIds::default()),
             clock: fixed_now,
+            trusted: String::new(),
         }
     }
 

@@ -160,8 +160,13 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> Result<()> {
         }
         let recorded = Recorded { target: target.clone(), bytes: bytes.clone() };
         let Some(format) = Format::of(&target) else {
-            state.lock().unwrap_or_else(PoisonError::into_inner).requests.push(recorded);
-            models(stream, &target)?;
+            let behaviour = {
+                let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+                state.requests.push(recorded);
+                let format = if target.starts_with("/v1beta/") { Format::Gemini } else { Format::OpenAi };
+                state.usual.get(format.as_str()).cloned().map_or((format, Behaviour::default()), |behaviour| (format, behaviour))
+            };
+            models(stream, &target, &head, &behaviour)?;
             continue;
         };
         let behaviour = {
@@ -391,7 +396,15 @@ fn drip(mut stream: &TcpStream, head: &str) -> Result<After> {
 }
 
 /// The lists of models, by which a key is tried for nothing.
-fn models(mut stream: &TcpStream, target: &str) -> Result<()> {
+fn models(mut stream: &TcpStream, target: &str, head: &str, (format, behaviour): &(Format, Behaviour)) -> Result<()> {
+    let key = format.key(head).unwrap_or_default();
+    if behaviour.bad_keys.contains(&key) {
+        let (status, text) = format.bad_key();
+        return plain(stream, *format, status, "", &text);
+    }
+    if let Some(Fault::Status(code, _)) = behaviour.fault {
+        return plain(stream, *format, code, "", &format.error(code, "UNAVAILABLE", "Something is wrong."));
+    }
     let body = match target {
         "/v1beta/models" => json!({ "models": [{ "name": "models/gemini-3.8-flash" }] }).to_string(),
         "/openai/v1/models" => {

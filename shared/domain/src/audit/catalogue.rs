@@ -137,6 +137,19 @@ catalogue! {
     /// A rotation was given up; the old key stays in use.
     KeyRotationFailed = "key_rotation_failed", Update, Ours;
 
+    /// A new key was taken back: the one before is in use again.
+    KeyRolledBack = "key_rolled_back", Update, Ours;
+    /// A replaced key is not used any more and is to be revoked.
+    KeyRetired = "key_retired", Update, Ours;
+    /// The provider was asked to revoke a key.
+    KeyRevocationRequested = "key_revocation_requested", Delete, Ours;
+    /// The provider refuses a key that was revoked.
+    KeyRevokedConfirmed = "key_revoked_confirmed", Execute, Ours;
+    /// An operator has put a key into a pool.
+    KeyAdded = "key_added", Create, Ours;
+    /// An operator has looked at the keys.
+    KeysViewed = "keys_viewed", Read, Ours;
+
     /// Somebody used the emergency access.
     BreakGlass = "break_glass", Execute, Ours;
     /// A backup was made, or could not be made.

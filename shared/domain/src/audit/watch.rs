@@ -58,8 +58,27 @@ pub struct Change {
     pub row: Ulid,
     /// When the row was recorded, or the change happened.
     pub at: Timestamp,
+    /// When what it says happened: rates are counted in that time, however late it was reported.
+    pub occurred: Timestamp,
     /// What happened.
     pub seen: Seen,
+}
+
+/// A row in a series of rows that are counted together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// The rule, the tenant, and whose.
+    pub series: String,
+    /// The row.
+    pub row: Ulid,
+    /// When it happened.
+    pub at: Timestamp,
+    /// How far around it is looked.
+    pub span: SignedDuration,
+    /// How many rows on either side are enough to know.
+    pub limit: u32,
+    /// When it may be forgotten.
+    pub expires: Timestamp,
 }
 
 /// A message that somebody is about to send.
@@ -93,9 +112,9 @@ pub enum Claimed {
 /// What was counted and sent before.
 #[async_trait]
 pub trait AlertMemory: Send + Sync {
-    /// Notes a row in a series; answers how many rows it has from a time up to and including this one, at most `limit`. Noting
-    /// a row twice is noting it once.
-    async fn note(&self, series: &str, row: Ulid, from: Timestamp, expires: Timestamp, limit: u32) -> Result<u32, PortError>;
+    /// Notes a row in its series; answers when the rows around it happened, itself included: the nearest ones within its span,
+    /// as many as its limit on either side. Noting a row twice is noting it once.
+    async fn note(&self, mark: &Mark) -> Result<Vec<Timestamp>, PortError>;
 
     /// The keys of a group that were claimed, up to `limit` of them; the message about too many is not among them.
     async fn claims(&self, group: &str, limit: usize) -> Result<Vec<String>, PortError>;
@@ -150,10 +169,16 @@ impl WatchTrail<'_> {
             }
             let scope = scope(rule.per, change);
             if let Some(rate) = rule.rate {
-                let from = change.at - SignedDuration::from_mins(rate.minutes.into());
-                let expires = now.max(change.at) + SignedDuration::from_mins((rate.minutes * 2).into());
-                let series = format!("{}#{}#{scope}", rule.name, change.tenant);
-                if self.memory.note(&series, change.row, from, expires, rate.count).await? < rate.count {
+                let span = SignedDuration::from_mins(rate.minutes.into());
+                let mark = Mark {
+                    series: format!("{}#{}#{scope}", rule.name, change.tenant),
+                    row: change.row,
+                    at: change.occurred,
+                    span,
+                    limit: rate.count,
+                    expires: now.max(change.occurred) + span * 2,
+                };
+                if most_within(self.memory.note(&mark).await?, span) < rate.count as usize {
                     continue;
                 }
             }
@@ -196,6 +221,20 @@ impl WatchTrail<'_> {
         self.known.add(place);
         Ok(true)
     }
+}
+
+/// The most that happened within a span. Rows come in any order: one that closes a gap counts what came before it and after.
+fn most_within(mut times: Vec<Timestamp>, span: SignedDuration) -> usize {
+    times.sort_unstable();
+    let mut first = 0;
+    let mut most = 0;
+    for (at, time) in times.iter().enumerate() {
+        while time.duration_since(times[first]) > span {
+            first += 1;
+        }
+        most = most.max(at + 1 - first);
+    }
+    most
 }
 
 fn fits(rule: &Rule, change: &Change) -> bool {

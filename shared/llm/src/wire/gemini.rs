@@ -193,6 +193,10 @@ impl Wire for Gemini {
         }
     }
 
+    fn models_path(&self) -> &'static str {
+        "/v1beta/models"
+    }
+
     fn body(&self, request: &ModelRequest<'_>, _: Form) -> Vec<u8> {
         let content = |role, text| Content { role, parts: [TextPart { text }] };
         let body = RequestBody {

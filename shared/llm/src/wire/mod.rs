@@ -11,6 +11,7 @@ use crate::sse::EventReader;
 use async_trait::async_trait;
 use domain::keys::ApiKey;
 use domain::spending::{CallPermit, TokenUsage};
+use hyper::Method;
 use hyper::body::Bytes;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub(crate) trait Wire: Send + Sync {
     fn key_header(&self) -> KeyHeader;
     /// The path below the address.
     fn path(&self, model: &str, form: Form) -> String;
+    /// The path of the list of models, which costs nothing and takes a key.
+    fn models_path(&self) -> &'static str;
     /// The body.
     fn body(&self, request: &ModelRequest<'_>, form: Form) -> Vec<u8>;
     /// What an answer other than 200 means.
@@ -71,6 +74,18 @@ impl HttpProvider {
     /// Anything that speaks `OpenAI`'s chat completions, such as vLLM or Ollama.
     pub fn open_ai_compatible(http: HttpClient, address: Address) -> Self {
         Self { http, address, wire: Box::new(openai::OpenAi::compatible()) }
+    }
+
+    /// Whether the provider shows this key its models.
+    pub(crate) async fn list_models(&self, key: &ApiKey, patience: Patience) -> Result<(), Failure> {
+        let request = (Method::GET, &self.address, self.wire.models_path());
+        match self.http.exchange(request, Some((self.wire.key_header(), key)), None, patience).await {
+            // What is listed does not matter, but it has to be the provider who answered.
+            Ok(body) if serde_json::from_slice::<serde_json::Map<_, serde_json::Value>>(&body).is_ok() => Ok(()),
+            Ok(_) => Err(Failure::Malformed),
+            Err(Refused::Call(error)) => Err(error.failure),
+            Err(Refused::Status { status, retry_after, body }) => Err(self.wire.refusal(status, retry_after, &body)),
+        }
     }
 
     async fn whole(&self, body: Body) -> Result<Reply, CallError> {

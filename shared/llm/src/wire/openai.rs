@@ -184,6 +184,10 @@ impl Wire for OpenAi {
         "/chat/completions".to_owned()
     }
 
+    fn models_path(&self) -> &'static str {
+        "/models"
+    }
+
     fn body(&self, request: &ModelRequest<'_>, form: Form) -> Vec<u8> {
         let is_stream = form == Form::Stream;
         let body = RequestBody {

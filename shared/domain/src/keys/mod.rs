@@ -1,7 +1,13 @@
-//! Keys of providers outside the account: what one is, in which stage it can be, and the port that brings them.
+//! Keys of providers outside the account: what one is, in which stage it can be, the port that brings them, and how one is
+//! replaced by another without a question that fails (`rotation`; ADR 15).
+
+pub mod pool;
+pub mod rotation;
+pub mod secret;
 
 use crate::fault::PortError;
 use async_trait::async_trait;
+use jiff::Timestamp;
 use std::fmt;
 
 /// A key. Its value can be seen only by whoever says `expose`; it is in no log line and no error.
@@ -12,6 +18,11 @@ impl ApiKey {
     /// A key of this value, without the white space that pasting brings.
     pub fn new(value: &str) -> Self {
         Self(value.trim().to_owned())
+    }
+
+    /// Whether it can stand in a header: visible ASCII, and not endless.
+    pub fn is_well_formed(&self) -> bool {
+        (1..=512).contains(&self.0.len()) && self.0.bytes().all(|b| b.is_ascii_graphic())
     }
 
     /// The value, for the header that it goes into.
@@ -27,7 +38,7 @@ impl fmt::Debug for ApiKey {
 }
 
 /// A version of a secret, by the store's own id: it may be logged and compared.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyVersion(pub String);
 
 /// Where a version is in its rotation, as Secrets Manager names it.
@@ -73,6 +84,17 @@ pub trait KeyRing: Send + Sync {
     /// The next key to try after the provider refused these, read anew: the current one, the pending one, the previous one.
     /// `None` if every version was refused.
     async fn after(&self, refused: &[KeyVersion]) -> Result<Option<Key>, PortError>;
+}
+
+/// How often a provider has refused a version of a key to a question. Only the chat function sees that; only the rotation
+/// acts on it.
+#[async_trait]
+pub trait RefusalLog: Send + Sync {
+    /// Notes a refusal.
+    async fn note(&self, provider: &'static str, version: &KeyVersion, now: Timestamp) -> Result<(), PortError>;
+
+    /// How many there were since a time, to the minute.
+    async fn count(&self, provider: &'static str, version: &KeyVersion, since: Timestamp) -> Result<u32, PortError>;
 }
 
 #[cfg(test)]
