@@ -302,7 +302,7 @@ fn a_streamed_answer_reads_like_a_whole_one_and_the_next_question_can_go_on_from
         let end = json!({ "refused": false, "conversation_id": CONVERSATION, "model": "m", "trace_id": "t" });
         match request.path.as_str() {
             "/" => tokens("id", None),
-            "/chat" => {
+            "/v1/chat" => {
                 let mut whole = end.clone();
                 whole["answer"] = json!([{ "text": "Until 20:00.", "citations": [citation] }]);
                 whole["usage"] = json!({});
@@ -328,7 +328,7 @@ fn a_streamed_answer_reads_like_a_whole_one_and_the_next_question_can_go_on_from
     assert_eq!(nothing, "There is no conversation to go on with: ask something first.");
     let [streamed, whole] = ["ask --stream who visits", "ask who visits"].map(|line| run(home.path(), line));
     assert!(streamed.out.starts_with("Until 20:00. [1]\n\nSources\n[1] Visitors, page 2\n"), "{}", streamed.out);
-    assert_eq!(streamed.out, whole.out);
+    assert_eq!(streamed.out, whole.out, "{:?}", whole.result.err());
     let [streamed, whole] = ["ask --stream --json who", "ask --json who"].map(|line| run(home.path(), line).out);
     let [mut streamed, whole] = [streamed, whole].map(|text| serde_json::from_str::<Value>(&text).unwrap());
     assert_eq!(streamed["answer"][0]["support"].take(), json!({ "verdict": "quoted" }));

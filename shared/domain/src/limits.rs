@@ -177,7 +177,10 @@ impl AdmitRequest<'_> {
         if rule.windows().is_empty() {
             return Ok(());
         }
-        let admission = self.log.admit(&key, rule, &context.request_id, context.now).await?;
+        // A request's id can be the client's choice; ours in front makes each admission one of its own, and a repeat of the same
+        // write the same.
+        let once = RequestId::new(&format!("{}-{}", self.ids.next(context.now), context.request_id.as_str()));
+        let admission = self.log.admit(&key, rule, &once, context.now).await?;
         let Err(retry_after_s) = admission else { return Ok(()) };
         let label = Label::parse(limit.as_str());
         let label = label.map_err(|_| PortError::Unexpected { operation: "admit", code: "label".into() })?;

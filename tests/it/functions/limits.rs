@@ -2,8 +2,10 @@
 
 use super::{House, Reply, event, event_with_body, request, set_claim};
 use domain::audit::EventType;
-use domain::limits::{Limits, Rule};
+use domain::context::Role;
+use domain::limits::{AdmitRequest, Limit, Limits, Rule};
 use serde_json::{Value, json};
+use testkit::{CountingIds, MemoryAdmissions, MemoryAuditLog};
 
 /// The sample question as its number-th request.
 fn question(number: u32) -> Value {
@@ -26,6 +28,19 @@ impl House {
         let wait = response.headers().get("retry-after").map(|v| v.to_str().expect("ASCII").parse().expect("seconds"));
         (response.into(), wait)
     }
+}
+
+#[tokio::test]
+async fn a_request_id_that_the_client_chose_opens_no_door() {
+    let limits = Limits { questions: Rule::new(50, Some(10)), ..Limits::default() };
+    let (log, audit, ids) = (MemoryAdmissions::default(), MemoryAuditLog::default(), CountingIds::default());
+    let admit = AdmitRequest { limits: &limits, log: &log, audit: &audit, ids: &ids };
+    let context = testkit::context("main", &[Role::Clinician]);
+    let mut admitted = 0;
+    for _ in 0..60 {
+        admitted += u32::from(admit.run(&context, Limit::Questions).await.is_ok());
+    }
+    assert_eq!(admitted, 10, "sixty questions in one moment under one request id");
 }
 
 #[tokio::test]

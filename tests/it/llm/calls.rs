@@ -1,7 +1,10 @@
 //! Every way a call can end, in both formats, whole and streamed: the right class and the right bill.
 
 use super::{BOUNDS, Money, client, model, now};
-use ::llm::{Billed, CallError, Failure, Form, Message, ModelRequest, Patience, ProviderClient as _, Reply, prompt};
+use ::llm::{
+    Address, Billed, CallError, Failure, Form, HttpClient, HttpProvider, Message, ModelRequest, Patience, ProviderClient as _,
+    Reply, prompt,
+};
 use domain::context::Role;
 use domain::keys::ApiKey;
 use domain::spending::{Caps, Grade, TokenUsage};
@@ -138,8 +141,8 @@ async fn nobody_at_the_address_is_a_provider_that_is_down_and_costs_nothing() {
         let client = client(&double, format);
         // Encrypted to somebody who speaks plainly: the handshake never ends, and no request leaves in plain text.
         let plain = double.groq_url().replace("http://", "https://");
-        let http = ::llm::HttpClient::new(BOUNDS.connect).expect("certificates");
-        let encrypted = ::llm::HttpProvider::groq(http, ::llm::Address::parse(&plain).expect("an address"));
+        let http = HttpClient::new(BOUNDS.connect).expect("certificates");
+        let encrypted = HttpProvider::groq(http, Address::parse(&plain).expect("an address"));
         let request = ModelRequest {
             model: &model.id,
             instructions: prompt::instructions(domain::chat::Task::Answer),
@@ -156,7 +159,13 @@ async fn nobody_at_the_address_is_a_provider_that_is_down_and_costs_nothing() {
         let reply = encrypted.call(&sealed, None, permit, patience, &mut |_| ()).await;
         assert_eq!(reply.expect_err("no handshake"), CallError::unknown(Failure::TimedOut));
         assert!(double.requests().is_empty());
-        drop(double);
+        // The port of a double that is gone may be another's by now; the first one is nobody's.
+        let nobody = Address::parse("http://127.0.0.1:1").expect("an address");
+        let http = HttpClient::new(BOUNDS.connect).expect("certificates");
+        let client = match format {
+            Format::Gemini => HttpProvider::gemini(http, nobody),
+            Format::OpenAi => HttpProvider::groq(http, nobody),
+        };
         let (permit, _) = reserve().await.expect("room").begin();
         let patience = Patience { until: Instant::now() + BOUNDS.attempt, ..patience };
         let reply = client.call(&sealed, None, permit, patience, &mut |_| ()).await;

@@ -28,6 +28,8 @@ const ANSWER_TIME_MAX: Duration = Duration::from_mins(2);
 static STACK: LazyLock<Stack> = LazyLock::new(|| Stack::start("test-stack", &[]));
 static MODEL_STACK: LazyLock<Stack> = LazyLock::new(|| Stack::start("test-stack-llm", &["--llm", "double"]));
 
+static KEY_STACK: LazyLock<Stack> = LazyLock::new(|| Stack::start("test-stack-keys", &["--llm", "double"]));
+
 /// The stack of this process.
 pub fn stack() -> &'static Stack {
     &STACK
@@ -36,6 +38,11 @@ pub fn stack() -> &'static Stack {
 /// Another one of this process, whose answers are written by the double of the language models.
 pub fn model_stack() -> &'static Stack {
     &MODEL_STACK
+}
+
+/// A third one, whose double refuses keys.
+pub fn key_stack() -> &'static Stack {
+    &KEY_STACK
 }
 
 /// A deployed stack.
@@ -80,6 +87,9 @@ impl Stack {
         let stack = Self { profile, agent, bridge, people: Mutex::default(), _process: process };
         for function in ["chat", "documents", "indexer", "audit", "audit-seal", "audit-alerts"] {
             stack.make_talkative(function);
+        }
+        if !options.is_empty() {
+            stack.make_talkative("key-rotation");
         }
         stack
     }
@@ -165,6 +175,33 @@ impl Stack {
             self.aws("lambda", "get_function_configuration", json!({ "FunctionName": name })).expect("a function");
         let session = json!({ "RoleArn": configuration["Role"], "RoleSessionName": "test" });
         self.aws("sts", "assume_role", session).expect("a session")["Credentials"].take()
+    }
+
+    /// A queue that gets every alert from now on.
+    pub fn inbox(&self) -> String {
+        let queue = self.aws("sqs", "create_queue", json!({ "QueueName": "alerts-of-a-test" })).expect("a queue");
+        let url = queue["QueueUrl"].as_str().expect("a URL").to_owned();
+        let attributes = json!({ "QueueUrl": url, "AttributeNames": ["QueueArn"] });
+        let attributes = self.aws("sqs", "get_queue_attributes", attributes).expect("attributes");
+        let endpoint = &attributes["Attributes"]["QueueArn"];
+        let subscription = json!({ "TopicArn": self.output("AlertsTopic"), "Protocol": "sqs", "Endpoint": endpoint });
+        self.aws("sns", "subscribe", subscription).expect("a subscription");
+        url
+    }
+
+    /// What a queue holds.
+    pub fn messages(&self, queue: &str) -> Vec<String> {
+        let mut messages = Vec::new();
+        loop {
+            let receive = json!({ "QueueUrl": queue, "MaxNumberOfMessages": 10, "VisibilityTimeout": 600 });
+            let received = self.aws("sqs", "receive_message", receive).expect("messages");
+            let bodies = received["Messages"].as_array().into_iter().flatten().map(|message| message["Body"].to_string());
+            let before = messages.len();
+            messages.extend(bodies);
+            if messages.len() == before {
+                return messages;
+            }
+        }
     }
 
     /// Every line that a function has logged.

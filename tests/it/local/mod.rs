@@ -7,6 +7,7 @@ mod harness;
 mod iam;
 mod isolation;
 mod journey;
+mod keys;
 mod models;
 mod money;
 mod pdf;

@@ -61,7 +61,24 @@ fn replay(rows: &[Value]) -> Value {
     json!({ "Records": records.collect::<Vec<_>>() })
 }
 
-fn rows_of_the_table_can_be_offered_again(home: &Path, id: &str) {
+/// Waits until every row is sealed, and answers the rows and what the command line says of its copy.
+fn all_sealed(home: &Path, copy: &str, key: &str) -> (Vec<Value>, Value) {
+    eventually("every row is sealed", || {
+        let _ = fs::remove_dir_all(copy);
+        if !clinchat(home, &["audit", "download", copy, "--tenant", TENANT, "--json"]).status.success() {
+            return None;
+        }
+        let verified = clinchat(home, &["audit", "verify", copy, "--key", key, "--json"]);
+        assert_eq!(verified.status.code(), Some(0), "{}", json_of(&verified));
+        let report = json_of(&verified)["trails"][0].take();
+        let rows = stack().audit_rows(TENANT);
+        (report["rows"].as_u64() == Some(rows.len() as u64)).then_some((rows, report))
+    })
+}
+
+fn rows_of_the_table_can_be_offered_again(home: &Path, id: &str, key: &str) {
+    // The last question's rows may come in several batches.
+    all_sealed(home, home.join("all").to_str().expect("text"), key);
     // Rows that the stream has lost come back from the table; what is sealed already is left out.
     let batches = home.join("batches");
     let written = clinchat(home, &["audit", "replay", batches.to_str().expect("text"), "--tenant", TENANT]);
@@ -93,17 +110,7 @@ fn what_people_do_is_sealed_downloaded_found_sound_and_found_out_when_changed() 
     let public = stack().aws("kms", "get_public_key", json!({ "KeyId": stack().output("SealKey") })).expect("a key");
     let der = public["PublicKey"]["$base64"].as_str().expect("bytes");
     fs::write(&key, format!("-----BEGIN PUBLIC KEY-----\n{der}\n-----END PUBLIC KEY-----\n")).expect("a file");
-    let (rows, report) = eventually("every row is sealed", || {
-        let _ = fs::remove_dir_all(&copy);
-        if !clinchat(&home, &["audit", "download", copy_text, "--tenant", TENANT, "--json"]).status.success() {
-            return None;
-        }
-        let verified = clinchat(&home, &["audit", "verify", copy_text, "--key", key_text, "--json"]);
-        assert_eq!(verified.status.code(), Some(0), "{}", json_of(&verified));
-        let report = json_of(&verified)["trails"][0].take();
-        let rows = stack().audit_rows(TENANT);
-        (report["rows"].as_u64() == Some(rows.len() as u64)).then_some((rows, report))
-    });
+    let (rows, report) = all_sealed(&home, copy_text, key_text);
     assert!(rows.len() >= 4, "upload, index, two questions: {}", rows.len());
     assert_eq!((&report["trail"], &report["head"]["count"]), (&json!(TENANT), &json!(rows.len())));
     let kept =
@@ -166,7 +173,7 @@ fn what_people_do_is_sealed_downloaded_found_sound_and_found_out_when_changed() 
     fs::write(&file, &latest.stdout).expect("a file");
     assert_eq!(clinchat(&home, &check).status.code(), Some(5), "that is another root");
 
-    rows_of_the_table_can_be_offered_again(&home, id);
+    rows_of_the_table_can_be_offered_again(&home, id, key_text);
     let last = copy.join(files.last().expect("a file"));
     let kept = fs::read(&last).expect("a file");
     fs::remove_file(&last).expect("a file");

@@ -5,7 +5,7 @@ use super::index_object::{META_TITLE, file_name};
 use super::manage::{Announced, CONTENT_LINK_S, ManageDocumentsError, check_size, is_visible};
 use super::pages::Format;
 use super::registry::{Document, DocumentRegistry, Status};
-use crate::audit::{AuditEvent, AuditLog, AuditValue, Entity, EventType, Outcome};
+use crate::audit::{AuditEvent, AuditLog, AuditValue, Entity, EventType, Intent, Outcome};
 use crate::context::{Act, Context};
 use crate::ids::{DocumentId, IdSource};
 use crate::objects::{Link, LinkSigner, ObjectHistory, ObjectReader, ObjectVersion, UploadTerms};
@@ -51,8 +51,14 @@ pub struct ManageVersions<'a> {
 }
 
 impl ManageVersions<'_> {
-    /// The versions that the bucket keeps of a document whose content the caller may see.
+    /// The versions that the bucket keeps of a document whose content the caller may see. The look is in the trail first.
     pub async fn list(&self, context: &Context, id: &DocumentId) -> Result<Versions, ManageDocumentsError> {
+        let versions = self.kept(context, id).await?;
+        self.audit.append(&self.event(context, EventType::DocumentShown, id)).await?;
+        Ok(versions)
+    }
+
+    async fn kept(&self, context: &Context, id: &DocumentId) -> Result<Versions, ManageDocumentsError> {
         context.allow(Act::OpenDocument)?;
         let document = self.open_to(context, id).await?;
         let versions = self.history.versions(&document.key).await?;
@@ -61,7 +67,7 @@ impl ManageVersions<'_> {
 
     /// A short-lived link to one version. The view is audited before the link leaves.
     pub async fn content(&self, context: &Context, id: &DocumentId, version: &str) -> Result<(Link, u32), ManageDocumentsError> {
-        let Versions { document, versions } = self.list(context, id).await?;
+        let Versions { document, versions } = self.kept(context, id).await?;
         let version = versions.iter().find(|kept| kept.version_id == version).ok_or(ManageDocumentsError::Missing)?;
         let name = file_name(&document.key);
         let link = self.links.content_link(&document.key, Some(&version.version_id), name, CONTENT_LINK_S).await?;
@@ -98,12 +104,12 @@ impl ManageVersions<'_> {
             metadata: title.into_iter().collect(),
             expires_s: self.upload_link_s,
         };
-        let event = self
-            .event(context, EventType::DocumentUploadRequested, id)
+        let event = AuditEvent { outcome: Outcome::Intended, ..self.event(context, EventType::DocumentUploadRequested, id) }
             .with("size_bytes", AuditValue::Count(new.size_bytes))
             .with("replaces", AuditValue::Code("version"));
-        self.audit.append(&event).await?;
+        let intent = Intent::write(self.audit, event).await?;
         let link = self.links.upload_link(&document.key, &terms).await?;
+        intent.end(self.audit, self.ids, context.now, Outcome::Success).await?;
         Ok(Announced { document, link, expires_s: self.upload_link_s })
     }
 
