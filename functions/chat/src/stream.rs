@@ -19,8 +19,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 /// The route as the gateway names it.
 pub const ROUTE: &str = "/chat/stream";
-/// A line without meaning goes out this often while nothing else does: what cannot be written any more tells that the person
-/// has hung up, within a second.
+/// A line without meaning goes out this often while nothing else does: what cannot be written any more tells within a
+/// second that the other side is closed.
 const SIGN_OF_LIFE: Duration = Duration::from_millis(400);
 
 /// Begins an answer in pieces.

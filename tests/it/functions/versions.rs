@@ -35,7 +35,7 @@ async fn a_new_version_keeps_the_document_and_the_one_before_can_still_be_opened
         "the one before is cited"
     );
     assert_eq!(body["upload"]["url"], format!("memory://{KEY}"));
-    assert_eq!(house.history()[house.history().len() - 2..], [EventType::DocumentUploadRequested; 2], "announced and done");
+    assert_eq!(house.history().last(), Some(&EventType::DocumentUploadRequested));
     assert_eq!(house.index(KEY, NEW, 2).await.as_str(), id);
 
     let listed = house.call(&at("documents.versions", id)).await;

@@ -323,18 +323,27 @@ fn with_repeats(text: &str, mut spans: Vec<Span>, conversation: &Conversation) -
 
 fn replace(text: &str, spans: &[Span], conversation: &mut Conversation) -> String {
     let mut pieces: Vec<(Range<usize>, &str)> = spans.iter().map(|span| (span.range.clone(), span.label.as_str())).collect();
-    // A span inside a look-alike goes with it: the outer one is replaced as a whole.
     let literals = grammar::find_all(text);
-    pieces.retain(|(range, _)| literals.iter().all(|literal| literal.end <= range.start || range.end <= literal.start));
+    // A span inside a look-alike goes with it.
+    pieces.retain(|(range, _)| !literals.iter().any(|literal| literal.start <= range.start && range.end <= literal.end));
     pieces.extend(literals.into_iter().map(|literal| (literal, LITERAL)));
-    pieces.sort_by_key(|(range, _)| range.start);
-    // Those that now overlap are joined with what they touch.
+    pieces.sort_by_key(|(range, _)| (range.start, range.end));
+    // One that reaches beyond a look-alike takes it along: nothing of what was found may stay because something in it looks like ours.
+    let mut joined: Vec<(Range<usize>, &str)> = Vec::with_capacity(pieces.len());
+    for (range, label) in pieces {
+        match joined.last_mut().filter(|(last, _)| range.start < last.end) {
+            None => joined.push((range, label)),
+            Some((last, of)) => {
+                last.end = last.end.max(range.end);
+                if *of == LITERAL {
+                    *of = label;
+                }
+            }
+        }
+    }
     let mut replaced = String::with_capacity(text.len());
     let mut from = 0;
-    for (range, label) in pieces {
-        if range.start < from {
-            continue;
-        }
+    for (range, label) in joined {
         replaced.push_str(&text[from..range.start]);
         replaced.push_str(&conversation.placeholder(label, &text[range.clone()]));
         from = range.end;

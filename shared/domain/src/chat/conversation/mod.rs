@@ -1,8 +1,8 @@
 //! Conversations: what is kept of one so that a question can go on from the one before, and for how long.
 //!
-//! Kept are the questions, where their answers were found (document, version, page, characters), and the placeholders that stand
-//! for people's details towards outside models. Kept is no word of an answer and none of a passage: a document that is deleted is
-//! gone from every conversation as well. All of it is one row of its owner's, sealed with the tenant's key, erased on demand, and
+//! Kept are the questions, where their answers were found (document, version, page, characters), and the placeholders towards
+//! outside models with the people's details that they stand for, of the questions and of the passages. Kept is no sentence of an
+//! answer and none of a passage. All of it is one row of its owner's, sealed with the tenant's key, erased on demand, and
 //! gone some hours after the last question. Another person's conversation is as absent as one that never was.
 
 mod follow_up;
