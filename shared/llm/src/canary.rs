@@ -46,10 +46,11 @@ pub struct ProviderCanary {
     pub clock: fn() -> Timestamp,
 }
 
-/// What a failure says of the key.
+/// What a failure says of the key. That it may not do this says nothing of it: region, billing and blocks of a whole account look
+/// so for every key of it, and none is to be thrown away or held for revoked because of them.
 const fn verdict_of(failure: Failure) -> Verdict {
     match failure {
-        Failure::BadKey | Failure::Forbidden => Verdict::Refused(failure.as_str()),
+        Failure::BadKey => Verdict::Refused(failure.as_str()),
         _ => Verdict::Unclear(failure.as_str()),
     }
 }

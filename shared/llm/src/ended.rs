@@ -1,6 +1,7 @@
 //! How a call ended, and what that costs where the provider does not say.
 
 use crate::outcome::{Billed, CallError, Failure};
+use domain::breaker::Shown;
 use domain::spending::{AttemptOutcome, TokenUsage};
 
 /// How a call ended.
@@ -15,6 +16,15 @@ pub(crate) enum Ended {
 }
 
 impl Ended {
+    /// How the provider is, if that is to be seen from it.
+    pub(crate) const fn shows(&self) -> Option<Shown> {
+        match self {
+            Self::Answered(_) | Self::Truncated(_) | Self::Unread(_) => Some(Shown::Well),
+            Self::Failed(error) => Some(error.failure.shows()),
+            Self::Gone => None,
+        }
+    }
+
     /// As the ledger books it. Where the provider's word is missing, the ledger books by the outcome: all that was reserved
     /// if the call may have been charged.
     pub(crate) fn booked(&self) -> (AttemptOutcome, Option<TokenUsage>) {

@@ -13,7 +13,7 @@ use crate::reading::Reading;
 use async_trait::async_trait;
 use domain::audit::{AuditEvent, AuditValue, Entity, EventType, Intent, Outcome};
 use domain::breaker::{Breakers, Permission, Permit, Shown};
-use domain::chat::{ChatModel, Completion, Gone, Prompt, Sentences};
+use domain::chat::{ChatModel, Completion, Gone, Prompt, Sentences, Task};
 use domain::fault::PortError;
 use domain::keys::{Key, KeyRing};
 use domain::spending::{
@@ -34,7 +34,9 @@ pub struct Bounds {
     pub silence: Duration,
     /// For one call.
     pub attempt: Duration,
-    /// For all calls together.
+    /// For all calls together that write a follow-up question out; without them a rule does.
+    pub rewriting: Duration,
+    /// For all calls together that answer.
     pub answer: Duration,
     /// For one look into our own stores: keys, money, trail. What is written after the last call comes on top of `answer`.
     pub store: Duration,
@@ -48,7 +50,8 @@ impl Default for Bounds {
             connect: Duration::from_secs(2),
             silence: Duration::from_secs(9),
             attempt: Duration::from_secs(12),
-            answer: Duration::from_secs(20),
+            rewriting: Duration::from_secs(4),
+            answer: Duration::from_secs(16),
             store: Duration::from_secs(2),
             output_tokens_max: 2_048,
         }
@@ -163,20 +166,21 @@ impl Gateway {
         sentences: Sentences<'_>,
         gone: Gone<'_>,
     ) -> Result<Completion, PortError> {
-        let until = Instant::now() + self.bounds.answer;
+        let until =
+            Instant::now() + if matches!(prompt.task, Task::StandAlone(_)) { self.bounds.rewriting } else { self.bounds.answer };
         let mut last = Missed::NoKey;
         for route in &self.routes {
             let outgoing = match self.gate.pass(prompt, route.strictest()) {
                 Ok(outgoing) => outgoing,
                 Err(refused) => return Ok(Completion { blocked: refused.kinds, ..Completion::default() }),
             };
-            let mut said = 0;
+            let mut heard = Heard::default();
             let question = Asked { route, outgoing: &outgoing, prompt, form, until };
             let answered = match self.permit(route, until).await {
                 Err(missed) => Err(missed),
                 Ok(permit) => {
-                    let answered = self.ask(&question, sentences, gone, &mut said).await;
-                    self.report(permit, answered.as_ref().err()).await;
+                    let answered = self.ask(&question, sentences, gone, &mut heard).await;
+                    self.report(permit, heard.shown).await;
                     answered
                 }
             };
@@ -192,7 +196,7 @@ impl Gateway {
                         reason = missed.as_str(),
                         "no answer from this provider"
                     );
-                    if !missed.may_go_on() || said > 0 {
+                    if !missed.may_go_on() || heard.said > 0 {
                         last = missed;
                         break;
                     }
@@ -241,13 +245,8 @@ impl Gateway {
     }
 
     /// Tells the others how a provider is, if a call has shown it. What is not told is found out again.
-    async fn report(&self, permit: Option<Permit>, missed: Option<&Missed>) {
-        let shown = match missed {
-            None => Shown::Well,
-            Some(Missed::Call(failure)) => failure.shows(),
-            Some(_) => return,
-        };
-        if let Some(permit) = permit {
+    async fn report(&self, permit: Option<Permit>, shown: Option<Shown>) {
+        if let (Some(permit), Some(shown)) = (permit, shown) {
             let _ = self.after("report", self.breakers.report(permit, shown, (self.clock)())).await;
         }
     }
@@ -258,7 +257,7 @@ impl Gateway {
         asked: &Asked<'_>,
         sentences: Sentences<'_>,
         gone: Gone<'_>,
-        said: &mut usize,
+        heard: &mut Heard,
     ) -> Result<Completion, Missed> {
         let route = asked.route;
         let mut key = match &route.keys {
@@ -272,9 +271,12 @@ impl Gateway {
             if asked.until.saturating_duration_since(Instant::now()) < ATTEMPT_MIN {
                 return Err(Missed::Late);
             }
+            if is_over(gone).await {
+                return Err(Missed::Gone);
+            }
             let (model, sealed, reservation) = self.reserve(asked).await?;
             let call = Call { asked, model, sealed: &sealed };
-            let failure = match self.call(&call, reservation, key.as_ref(), sentences, gone, said).await {
+            let failure = match self.call(&call, reservation, key.as_ref(), sentences, gone, heard).await {
                 Err(Missed::Call(failure)) if failure.next() == Next::OtherKey => failure,
                 ended => return ended,
             };
@@ -324,7 +326,7 @@ impl Gateway {
         key: Option<&Key>,
         sentences: Sentences<'_>,
         gone: Gone<'_>,
-        said: &mut usize,
+        heard: &mut Heard,
     ) -> Result<Completion, Missed> {
         let (permit, unsettled) = reservation.begin();
         let intent = match self.soon("announce", call.asked.until, self.announce(call)).await {
@@ -368,12 +370,12 @@ impl Gateway {
             }
         };
         let Reading { drafts, unknown, out, .. } = reading;
-        *said = if call.asked.form == Form::Stream { out } else { 0 };
+        *heard = Heard { said: if call.asked.form == Form::Stream { out } else { 0 }, shown: ended.shows() };
         tokio::join!(self.settle(call, unsettled, &ended, started, unknown), self.conclude(call, intent, &ended));
         let usage = match &ended {
             Ended::Answered(usage) | Ended::Truncated(usage) => usage.unwrap_or_default(),
             // What was said before it broke off has gone out: it is an answer that is not whole.
-            _ if *said > 0 => TokenUsage::default(),
+            _ if heard.said > 0 => TokenUsage::default(),
             Ended::Unread(_) => return Err(Missed::Call(Failure::Diverted)),
             Ended::Failed(error) => return Err(Missed::Call(error.failure)),
             Ended::Gone => return Err(Missed::Gone),
@@ -477,6 +479,20 @@ impl ChatModel for Gateway {
     async fn stand_alone(&self, prompt: &Prompt<'_>) -> Result<Option<Completion>, PortError> {
         self.complete(prompt).await.map(Some)
     }
+}
+
+/// What a call has let out and shown.
+#[derive(Default)]
+struct Heard {
+    /// Sentences that went out.
+    said: usize,
+    /// How the provider is, if a call ended that shows it: one that breaks off after a sentence has answered and is unwell.
+    shown: Option<Shown>,
+}
+
+/// Whether the person has hung up already.
+async fn is_over(gone: Gone<'_>) -> bool {
+    std::future::poll_fn(|context| std::task::Poll::Ready(std::pin::Pin::new(&mut *gone).poll(context).is_ready())).await
 }
 
 /// A question to one provider.

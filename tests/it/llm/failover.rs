@@ -286,6 +286,25 @@ async fn somebody_is_told_when_nobody_answers_and_not_when_money_or_the_person_e
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_gone_before_anything_was_sent_costs_nothing() {
+    let setup = Setup::new(Format::Gemini);
+    let case = Case::new(QUESTION, &PASSAGES);
+    setup.gateway.stream(&case.prompt(), &mut |_| true, &mut std::future::ready(())).await.expect_err("nobody is there");
+    assert_eq!((setup.double.requests().len(), rows(&setup).await.len()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_breaks_off_after_its_first_sentence_is_unwell_all_the_same() {
+    let setup = Setup::new(Format::Gemini);
+    setup.double.behave(Format::Gemini, Behaviour::failing(Fault::MissingEnd));
+    let case = Case::new(QUESTION, &PASSAGES);
+    for _ in 0..5 {
+        setup.gateway.stream(&case.prompt(), &mut |_| true, &mut std::future::pending()).await.expect("an answer");
+    }
+    assert_eq!((asked(&setup, Format::Gemini), asked(&setup, Format::OpenAi)), (3, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_says_how_long_it_is_busy_is_asked_once() {
     let setup = Setup::new(Format::Gemini);
     setup.double.behave(Format::Gemini, Behaviour::failing(Fault::Status(429, Some(30))));
@@ -306,7 +325,8 @@ fn each_wait_ends_before_the_one_around_it() {
     assert!(bounds.connect < bounds.silence && bounds.silence < bounds.attempt && bounds.attempt < bounds.answer);
     // What is written after the last call: money and trail together, then the breaker.
     let booking_s = 2 * bounds.store.as_secs();
-    assert!(bounds.answer.as_secs() + booking_s + AROUND_S < function_s, "the function gives up before its gateway");
+    let calls_s = (bounds.rewriting + bounds.answer).as_secs();
+    assert!(calls_s + booking_s + AROUND_S < function_s, "the function gives up before its gateway");
 }
 
 #[tokio::test(flavor = "multi_thread")]

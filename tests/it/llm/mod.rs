@@ -29,6 +29,7 @@ pub const BOUNDS: Bounds = Bounds {
     connect: Duration::from_millis(500),
     silence: Duration::from_millis(250),
     attempt: Duration::from_millis(600),
+    rewriting: Duration::from_secs(30),
     answer: Duration::from_secs(30),
     store: Duration::from_secs(5),
     output_tokens_max: 1_024,

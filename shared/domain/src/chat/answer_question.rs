@@ -1,7 +1,7 @@
 //! The chat use case: find passages, have them turned into sentences, prove each, record, and only then answer.
 
 use super::conversation::{
-    Background, ConversationError, Conversations, Kept, PseudonymMap, Turn, Understood, leans, stand_alone,
+    Background, ConversationError, Conversations, Kept, PseudonymMap, Turn, Understood, leans, says_again, stand_alone,
 };
 use super::deliver::{Delivery, Listener, Step};
 use super::prove::opening;
@@ -235,8 +235,8 @@ impl AnswerQuestion<'_> {
             background.pseudonyms = completion.pseudonyms;
         }
         match Question::new(&sentence.text, question.conversation.clone(), Filter::default()) {
-            Ok(said) => Understood::alone(said.text()),
-            Err(_) => stand_alone(question.text(), &last.topic),
+            Ok(said) if says_again(said.text(), question.text(), &earlier) => Understood::alone(said.text()),
+            _ => stand_alone(question.text(), &last.topic),
         }
     }
 

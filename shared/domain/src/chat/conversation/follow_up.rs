@@ -3,6 +3,7 @@
 
 use super::Understood;
 use crate::text::Analyzer;
+use std::collections::HashSet;
 
 /// What begins a question that goes on from another.
 const OPENINGS: &[&str] = &[
@@ -38,6 +39,8 @@ const AFTER_POINTING: &[&str] = &[
     "for", "in", "to", "after", "before", "again", "instead", "and", "or", "if", "when", "with", "without", "by", "at", "on",
     "done", "given", "used", "take", "takes", "need", "needs", "first", "then", "work", "works", "case", "else",
 ];
+/// Words that turn a question into its opposite.
+const NEGATIONS: &[&str] = &["not", "no", "never", "without", "except", "unless", "cannot", "neither", "nor"];
 /// With so many words of its own a question says what it is about, whatever it points at besides.
 const OWN_TERMS: usize = 3;
 /// Words that begin a phrase which another of its kind can take the place of: "in adults", "in children".
@@ -69,6 +72,18 @@ pub fn leans(question: &str) -> bool {
             }
     });
     points && terms <= OWN_TERMS || terms <= 1 && words.len() <= 4
+}
+
+/// Whether a model said a question again and nothing else: each of its telling words comes from the questions that were asked, and
+/// nothing of this one is lost that turns its meaning, a figure or a "not". Anything else would be answered, with proof, for a
+/// question that nobody asked.
+pub fn says_again(rewritten: &str, question: &str, earlier: &[&str]) -> bool {
+    let analyzer = Analyzer::default();
+    let asked: HashSet<String> = earlier.iter().chain([&question]).flat_map(|text| analyzer.terms(text)).collect();
+    let kept = words(rewritten);
+    let turns = |word: &String| word.contains(|c: char| c.is_ascii_digit()) || NEGATIONS.contains(&word.as_str());
+    analyzer.question_terms(rewritten).iter().all(|term| asked.contains(term))
+        && words(question).iter().filter(|word| turns(word)).all(|word| kept.contains(word))
 }
 
 /// A follow-up with what it leans on. A phrase that has its like in the topic takes that one's place ("and in children?"); anything
@@ -182,6 +197,22 @@ mod tests {
         // What replaced is the new topic; what went behind is not.
         assert_eq!(stand_alone("And in children?", topic).topic, "What is the dose of apixaban in children?");
         assert_eq!(stand_alone("How long is it given?", topic).topic, topic);
+    }
+
+    #[test]
+    fn only_what_was_asked_is_said_again() {
+        let earlier = ["What is the dose of apixaban in adults?"];
+        let says = |rewritten: &str, question: &str| says_again(rewritten, question, &earlier);
+        assert!(says("What is the dose of apixaban in children?", "And in children?"));
+        assert!(says("What is the dose of apixaban in children over 12?", "And in children over 12?"));
+        for (rewritten, question) in [
+            ("Yes, give 10 mg of apixaban to children.", "And in children?"),
+            ("What is the dose of warfarin in children?", "And in children?"),
+            ("What is the dose of apixaban in children?", "And in children over 12?"),
+            ("What is the dose of apixaban with food?", "And when is it not given with food?"),
+        ] {
+            assert!(!says(rewritten, question), "{rewritten}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@
 mod follow_up;
 mod keep;
 
-pub use follow_up::{leans, stand_alone};
+pub use follow_up::{leans, says_again, stand_alone};
 pub use keep::{ConversationError, Conversations, Kept};
 
 use super::{Answer, Citation};

@@ -226,10 +226,15 @@ impl KeyRotation {
         if [CURRENT, PENDING, PREVIOUS].iter().any(|stage| state.has(version, stage)) || !state.has(version, label) {
             return Ok(false);
         }
-        let Ok(Some(body)) = self.body(version, "AWSPREVIOUS").await else {
+        let body = match self.body(version, "AWSPREVIOUS").await {
+            Ok(Some(body)) => body,
             // No key, nothing to revoke.
-            self.forget(version, label).await?;
-            return Ok(true);
+            Ok(None) | Err(RotateKeyError::Malformed { .. }) => {
+                self.forget(version, label).await?;
+                return Ok(true);
+            }
+            // One that cannot be read just now is no less alive.
+            Err(error) => return Err(error),
         };
         // It is revoked once that is over.
         if self.is_used(&state, version, &body).await? {
