@@ -11,6 +11,7 @@ pub mod fault;
 pub mod ids;
 pub mod keys;
 pub mod limits;
+pub mod mac;
 pub mod objects;
 pub mod phi;
 pub mod retrieval;

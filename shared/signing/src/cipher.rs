@@ -6,9 +6,8 @@ use async_trait::async_trait;
 use domain::chat::conversation::TenantCipher;
 use domain::fault::PortError;
 use domain::ids::TenantId;
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use domain::mac::mac;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use sha2::Sha256;
 use tokio::sync::OnceCell;
 use ulid::Ulid;
 
@@ -77,16 +76,6 @@ impl KmsCipher {
 
 fn broken(code: &str) -> PortError {
     PortError::Unexpected { operation: OPEN, code: code.into() }
-}
-
-/// HMAC-SHA-256 over parts, each with its length before it, so that no two lists of parts read the same.
-fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
-    for part in parts {
-        mac.update(&(part.len() as u64).to_be_bytes());
-        mac.update(part);
-    }
-    mac.finalize().into_bytes().into()
 }
 
 #[async_trait]

@@ -177,20 +177,29 @@ impl Stack {
         self.aws("sts", "assume_role", session).expect("a session")["Credentials"].take()
     }
 
-    /// A queue that gets every alert from now on.
-    pub fn inbox(&self) -> String {
-        let queue = self.aws("sqs", "create_queue", json!({ "QueueName": "alerts-of-a-test" })).expect("a queue");
-        let url = queue["QueueUrl"].as_str().expect("a URL").to_owned();
-        let attributes = json!({ "QueueUrl": url, "AttributeNames": ["QueueArn"] });
-        let attributes = self.aws("sqs", "get_queue_attributes", attributes).expect("attributes");
-        let endpoint = &attributes["Attributes"]["QueueArn"];
-        let subscription = json!({ "TopicArn": self.output("AlertsTopic"), "Protocol": "sqs", "Endpoint": endpoint });
+    /// A queue that is subscribed to the alerts, as another system's would be.
+    pub fn subscriber(&self, name: &str) -> Value {
+        let queue = self.aws("sqs", "create_queue", json!({ "QueueName": name })).expect("a queue");
+        let url = queue["QueueUrl"].clone();
+        let names = json!({ "QueueUrl": url, "AttributeNames": ["QueueArn"] });
+        let arn = self.aws("sqs", "get_queue_attributes", names).expect("attributes")["Attributes"]["QueueArn"].take();
+        // A queue takes a topic's messages only if its policy says so, here as on AWS.
+        let policy = json!({ "Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": { "Service": "sns.amazonaws.com" }, "Action": "sqs:SendMessage", "Resource": arn,
+            "Condition": { "ArnEquals": { "aws:SourceArn": self.output("AlertsTopic") } },
+        }] });
+        let allow = json!({ "QueueUrl": url, "Attributes": { "Policy": policy.to_string() } });
+        self.aws("sqs", "set_queue_attributes", allow).expect("a policy");
+        let subscription = json!({
+            "TopicArn": self.output("AlertsTopic"), "Protocol": "sqs", "Endpoint": arn,
+            "Attributes": { "RawMessageDelivery": "true" },
+        });
         self.aws("sns", "subscribe", subscription).expect("a subscription");
         url
     }
 
     /// What a queue holds.
-    pub fn messages(&self, queue: &str) -> Vec<String> {
+    pub fn messages(&self, queue: &Value) -> Vec<String> {
         let mut messages = Vec::new();
         loop {
             let receive = json!({ "QueueUrl": queue, "MaxNumberOfMessages": 10, "VisibilityTimeout": 600 });

@@ -90,7 +90,7 @@ fn keys_are_rotated_under_load_without_a_failed_question() {
     fs::create_dir_all(&folder).expect("a folder");
     fs::write(folder.join("keys.json"), key_stack().profile().to_string()).expect("a profile");
     let rotations = std::env::var("CLINCHAT_ROTATIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(ROTATIONS);
-    let inbox = key_stack().inbox();
+    let inbox = key_stack().subscriber("alerts-of-keys");
     key_stack().staff("main").index("visits.txt", Some("Visits"), DOCUMENT.as_bytes());
     assert!(is_answered_by_model(&somebody(0)), "the stack answers");
 

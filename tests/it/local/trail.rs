@@ -83,26 +83,6 @@ fn neither_the_audit_api_nor_the_alerts_can_change_or_remove_a_row() {
     }
 }
 
-/// A queue that is subscribed to the alerts, as another system's would be.
-fn subscriber(name: &str) -> Value {
-    let queue = stack().aws("sqs", "create_queue", json!({ "QueueName": name })).expect("a queue");
-    let url = queue["QueueUrl"].clone();
-    let names = json!({ "QueueUrl": url, "AttributeNames": ["QueueArn"] });
-    let arn = stack().aws("sqs", "get_queue_attributes", names).expect("attributes")["Attributes"]["QueueArn"].take();
-    // A queue takes a topic's messages only if its policy says so, here as on AWS.
-    let policy = json!({ "Version": "2012-10-17", "Statement": [{
-        "Effect": "Allow", "Principal": { "Service": "sns.amazonaws.com" }, "Action": "sqs:SendMessage", "Resource": arn,
-        "Condition": { "ArnEquals": { "aws:SourceArn": stack().output("AlertsTopic") } },
-    }] });
-    let allow = json!({ "QueueUrl": url, "Attributes": { "Policy": policy.to_string() } });
-    stack().aws("sqs", "set_queue_attributes", allow).expect("a policy");
-    let subscription = json!({
-        "TopicArn": stack().output("AlertsTopic"), "Protocol": "sqs", "Endpoint": arn, "Attributes": { "RawMessageDelivery": "true" },
-    });
-    stack().aws("sns", "subscribe", subscription).expect("a subscription");
-    url
-}
-
 /// What has come into a queue since the last look.
 fn take(url: &Value) -> Vec<Value> {
     let page = stack().aws("sqs", "receive_message", json!({ "QueueUrl": url, "MaxNumberOfMessages": 10 })).expect("messages");
@@ -118,7 +98,7 @@ fn take(url: &Value) -> Vec<Value> {
 #[test]
 fn an_alert_reaches_a_subscriber_soon_and_once_and_names_nobody() {
     const REPORTS: usize = 40;
-    let url = subscriber("alerts-latency");
+    let url = stack().subscriber("alerts-latency");
     let source = stack().person("trail-alerts", &["audit-source"]);
     let mut took: Vec<u128> = Vec::new();
     let mut arrived: BTreeMap<String, u32> = BTreeMap::new();
@@ -153,7 +133,7 @@ fn an_alert_reaches_a_subscriber_soon_and_once_and_names_nobody() {
 
 #[test]
 fn a_row_that_is_written_over_is_told_of() {
-    let url = subscriber("alerts-tampering");
+    let url = stack().subscriber("alerts-tampering");
     stack().staff("trail-tampering").ask("Is there a row?");
     let mut row = stack().audit_rows("trail-tampering").pop().expect("a row");
     row["agent"] = json!({ "S": "somebody-else" });
@@ -167,7 +147,7 @@ fn a_row_that_is_written_over_is_told_of() {
 
 #[test]
 fn what_is_no_row_of_the_trail_is_tried_five_times_and_parked_and_its_neighbours_are_told_of() {
-    let url = subscriber("alerts-poison");
+    let url = stack().subscriber("alerts-poison");
     let queue = stack().output("AuditAlertsFailureQueue").rsplit(['/', ':']).next().expect("a name").to_owned();
     let parked = stack().aws("sqs", "get_queue_url", json!({ "QueueName": queue })).expect("a queue")["QueueUrl"].take();
     let poison = json!({ "pk": { "S": "TENANT#trail-poison" }, "sk": { "S": "no-ulid" } });
@@ -219,7 +199,7 @@ fn every_request_of_the_api_has_a_row_and_a_lost_one_is_named() {
     println!("coverage: {} of {} requests; turned away {}", whole["coverage"], whole["requests"], whole["turned_away"]);
 
     // A request that left none, in a time of its own, compared by the function itself: named, recorded, told.
-    let url = subscriber("alerts-coverage");
+    let url = stack().subscriber("alerts-coverage");
     let group = stack().output("ApiLogGroup");
     let at = json!({ "logGroupName": group, "logStreamName": "another" });
     stack().aws("logs", "create_log_stream", at).expect("a stream");

@@ -4,8 +4,7 @@
 
 use super::{OutsideKind, Pseudonym};
 use crate::ids::{SubjectId, TenantId};
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
+use crate::mac::mac;
 use std::fmt;
 
 /// Makes pseudonyms. The key shows nowhere.
@@ -49,16 +48,6 @@ impl Pseudonyms {
 pub(super) fn agent(pseudonym: &Pseudonym) -> SubjectId {
     // A pseudonym has the form of a subject: printable and short.
     SubjectId::parse(pseudonym.as_str()).unwrap_or_else(|_| SubjectId::system("outside"))
-}
-
-/// HMAC-SHA-256 over parts, each with its length before it, so that no two lists of parts read the same.
-fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
-    for part in parts {
-        mac.update(&(part.len() as u64).to_be_bytes());
-        mac.update(part);
-    }
-    mac.finalize().into_bytes().into()
 }
 
 #[cfg(test)]
