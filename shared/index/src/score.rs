@@ -244,8 +244,8 @@ impl<'a> Corpus<'a> {
         let hashes: Vec<u64> = terms.iter().map(|term| term_hash(term)).collect();
         // One document after the other, not one term: what is read of a document is then still near.
         for (segment, document) in self.segments.iter().zip(self.documents()) {
-            for (hash, found) in hashes.iter().zip(&mut found) {
-                if let Some(list) = segment.postings(*hash) {
+            for (list, found) in segment.postings(&hashes).zip(&mut found) {
+                if let Some(list) = list {
                     found.frequency += list.count();
                     found.lists.push((document.clone(), list));
                 }

@@ -226,6 +226,15 @@ impl PostingList<'_> {
     /// Calls `visit(chunk, frequency)` for each chunk.
     #[inline]
     pub fn for_each(self, mut visit: impl FnMut(u32, u32)) {
+        // In a document of usual length every number takes one byte.
+        if self.0.is_ascii() {
+            let mut chunk = 0;
+            for [delta, frequency] in self.0.as_chunks().0 {
+                chunk += u32::from(*delta);
+                visit(chunk, u32::from(*frequency));
+            }
+            return;
+        }
         let mut cursor = Cursor::new(self.0);
         let mut chunk = 0_u32;
         while let (Ok(delta), Ok(frequency)) = (cursor.varint(), cursor.varint()) {
@@ -346,10 +355,10 @@ impl Segment {
         &self.lengths
     }
 
-    /// Which chunks have the term; none if no chunk has it.
-    pub fn postings(&self, hash: u64) -> Option<PostingList<'_>> {
-        let list = self.terms.find(hash)?;
-        Some(PostingList(&self.bytes[self.postings.start + list.start..self.postings.start + list.end]))
+    /// Which chunks have each of these terms; none if no chunk has it.
+    pub fn postings<'a>(&'a self, hashes: &'a [u64]) -> impl Iterator<Item = Option<PostingList<'a>>> {
+        let bytes = &self.bytes[self.postings.clone()];
+        self.terms.find(hashes).map(|list| list.map(|list| PostingList(&bytes[list])))
     }
 
     /// Puts the cosines of these chunks in their places of `cosines`, which has one for each chunk. `query` and its scale are
