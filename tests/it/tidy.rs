@@ -128,6 +128,7 @@ fn the_arrows_between_the_crates_point_one_way() {
     const ADAPTERS: &[&str] = &[
         "accesslog",
         "alerts",
+        "bedrock",
         "deid",
         "embed",
         "extract",
@@ -153,6 +154,7 @@ fn the_arrows_between_the_crates_point_one_way() {
             "api" => ["domain", "runtime"].contains(&name),
             // The ports to outside models take the text that only the de-identifier makes (I3).
             "llm" => ["domain", "deid"].contains(&name),
+            "bedrock" => ["domain", "llm"].contains(&name),
             adapter if ADAPTERS.contains(&adapter) => name == "domain",
             _ if member.is_in("functions") => !functions.contains(&name) && !["testkit", "cli", "bench", "tests"].contains(&name),
             _ if member.is_in("shared") => false,

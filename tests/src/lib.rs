@@ -1,6 +1,7 @@
 //! What the whole-system tests of `it/` and the figures of `bench` both run: the same code, so that a figure counts what a
 //! test checks.
 
+pub mod bedrock_double;
 pub mod cases;
 pub mod google_double;
 pub mod hospital;

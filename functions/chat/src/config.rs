@@ -96,16 +96,16 @@ fn providers(env: &mut Env) -> Vec<ProviderChoice> {
 
 fn choice(env: &mut Env, provider: &'static str, model: &'static str) -> Option<ProviderChoice> {
     let provider = env.optional(provider, |name| Provider::parse(name).ok_or(()))?;
+    let usual_model = env.optional(model, str::parse);
     let (url, usual, secret) = match provider {
         Provider::Gemini => ("GEMINI_URL", "https://generativelanguage.googleapis.com", "GEMINI_SECRET"),
         Provider::Groq => ("GROQ_URL", "https://api.groq.com/openai/v1", "GROQ_SECRET"),
         Provider::OpenaiCompatible => ("OPENAI_COMPATIBLE_URL", "", "OPENAI_COMPATIBLE_SECRET"),
-        // Reached with the function's own credentials, not with a key and an address.
-        Provider::Bedrock => return None,
+        Provider::Bedrock => return Some(ProviderChoice { provider, model: usual_model, address: None, secret: None }),
     };
     let address: String = env.or(url, usual.to_owned());
     let address = env.checked(url, Address::parse(&address))?;
-    Some(ProviderChoice { provider, model: env.optional(model, str::parse), address, secret: env.optional(secret, str::parse) })
+    Some(ProviderChoice { provider, model: usual_model, address: Some(address), secret: env.optional(secret, str::parse) })
 }
 
 fn catalogue(env: &mut Env) -> Catalogue {

@@ -2,6 +2,7 @@
 
 use crate::keys::WatchedKeys;
 use crate::{Config, money};
+use bedrock::BedrockClient;
 use deid::{Deidentifier, LoadTablesError};
 use domain::spending::{Catalogue, Grade, Provider};
 use domain::text::Analyzer;
@@ -10,6 +11,7 @@ use llm::{Address, Gate, Gateway, HttpClient, HttpProvider, MakeClientError, Pro
 use runtime::telemetry;
 use secrets::SecretKeyRing;
 use std::sync::Arc;
+use std::time::Duration;
 use store::LimitsTable;
 
 /// A provider as the settings name it.
@@ -19,8 +21,8 @@ pub struct ProviderChoice {
     pub provider: Provider,
     /// Which model; the catalogue's default if none is named.
     pub model: Option<String>,
-    /// Where.
-    pub address: Address,
+    /// Where; nothing for Bedrock, which is in the function's own region and takes its credentials.
+    pub address: Option<Address>,
     /// Where its key is; some ask for none.
     pub secret: Option<String>,
 }
@@ -31,9 +33,6 @@ pub enum ConnectModelsError {
     /// The catalogue has no such model.
     #[error("the catalogue has no such model of {}", .0.as_str())]
     NoModel(Provider),
-    /// The provider is not reached this way.
-    #[error("{} is not asked over HTTPS with a key", .0.as_str())]
-    NotHttp(Provider),
     /// The de-identifier's tables are missing: nothing may leave.
     #[error(transparent)]
     Tables(#[from] LoadTablesError),
@@ -49,7 +48,7 @@ pub fn gateway(config: &Config, sdk: &aws_types::SdkConfig) -> Result<Option<Gat
     }
     let bounds = Bounds::default();
     let http = HttpClient::new(bounds.connect)?;
-    let routes = config.providers.iter().map(|choice| route(choice, config, &http, sdk));
+    let routes = config.providers.iter().map(|choice| route(choice, config, (&http, bounds.connect), sdk));
     Ok(Some(Gateway {
         routes: routes.collect::<Result<_, _>>()?,
         gate: Gate {
@@ -69,7 +68,7 @@ pub fn gateway(config: &Config, sdk: &aws_types::SdkConfig) -> Result<Option<Gat
 fn route(
     choice: &ProviderChoice,
     config: &Config,
-    http: &HttpClient,
+    (http, connect): (&HttpClient, Duration),
     sdk: &aws_types::SdkConfig,
 ) -> Result<Route, ConnectModelsError> {
     let (provider, catalogue): (_, &Catalogue) = (choice.provider, &config.catalogue);
@@ -77,12 +76,13 @@ fn route(
     let usual = named.map_or_else(|| catalogue.default_model(provider, Grade::Usual), |id| catalogue.find(provider, id));
     let usual = usual.ok_or(ConnectModelsError::NoModel(provider))?.clone();
     let cheaper = catalogue.default_model(provider, Grade::Cheaper).filter(|model| model.id != usual.id).cloned();
-    let (http, address) = (http.clone(), choice.address.clone());
-    let client: Box<dyn ProviderClient> = match provider {
-        Provider::Gemini => Box::new(HttpProvider::gemini(http, address)),
-        Provider::Groq => Box::new(HttpProvider::groq(http, address)),
-        Provider::OpenaiCompatible => Box::new(HttpProvider::open_ai_compatible(http, address)),
-        Provider::Bedrock => return Err(ConnectModelsError::NotHttp(provider)),
+    let client: Box<dyn ProviderClient> = match (&choice.address, http.clone()) {
+        (None, _) => Box::new(BedrockClient::new(sdk, connect)),
+        (Some(address), http) => Box::new(match provider {
+            Provider::Gemini => HttpProvider::gemini(http, address.clone()),
+            Provider::Groq => HttpProvider::groq(http, address.clone()),
+            Provider::OpenaiCompatible | Provider::Bedrock => HttpProvider::open_ai_compatible(http, address.clone()),
+        }),
     };
     let keys = choice.secret.clone().map(|secret| {
         let ring = Box::new(SecretKeyRing::new(sdk, secret));

@@ -89,18 +89,32 @@ pub enum Form {
 /// A request as it will be sent: the very bytes, so that what is reserved, recorded and sent is one thing.
 #[derive(Clone)]
 pub struct Sealed {
-    /// The model that it is for.
-    pub(crate) model: String,
+    model: String,
     pub(crate) path: String,
     pub(crate) body: Bytes,
-    pub(crate) form: Form,
-    pub(crate) output_tokens_max: u32,
+    form: Form,
+    output_tokens_max: u32,
 }
 
 impl Sealed {
     /// Seals a request's body.
     pub fn new(request: &ModelRequest<'_>, path: String, body: Bytes, form: Form) -> Self {
         Self { model: request.model.to_owned(), path, body, form, output_tokens_max: request.output_tokens_max }
+    }
+
+    /// The model that it is for.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// The bytes.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// How the answer comes.
+    pub const fn form(&self) -> Form {
+        self.form
     }
 
     /// Whether a permit pays for it.

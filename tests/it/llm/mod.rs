@@ -1,5 +1,6 @@
 //! Language models: the clients, the gate and the gateway against a double of the providers on real sockets.
 
+mod bedrock;
 mod calls;
 mod failover;
 mod leaks;

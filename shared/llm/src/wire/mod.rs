@@ -152,7 +152,7 @@ impl ProviderClient for HttpProvider {
                 return Err(CallError::refused(status, self.wire.refusal(status, retry_after, &body)));
             }
         };
-        match sealed.form {
+        match sealed.form() {
             Form::Whole => self.whole(body).await,
             Form::Stream => self.stream(body, pieces).await,
         }
