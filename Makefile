@@ -91,6 +91,7 @@ $(FUZZER):
 bench: ## print the performance figures beside their peers
 	@$(STACK) build
 	cargo build --release $(FUNCTIONS:%=-p %)
+	cargo build --release -p tests --bin chat-in-memory
 	cargo run --release -q -p bench -- $(ARGS)
 
 models/minilm-l6-v2-int8.bin:

@@ -60,6 +60,7 @@ async fn measure() -> Result<()> {
         audit: &audit,
         ids: &ids,
         conversations: None,
+        stages: &(),
     };
 
     let questions = fs::read_to_string(project().join("samples/questions.jsonl"))?;

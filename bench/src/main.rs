@@ -11,6 +11,7 @@ mod money;
 mod peer;
 mod plot;
 mod process;
+mod relay;
 mod rotation;
 mod sample;
 mod schedules;
@@ -48,6 +49,7 @@ const FIGURES: &[Figure] = &[
         search::run,
     ),
     figure("reads", "what a cold start reads of an index, loose and packed", index_reads::run),
+    figure("relay", "how long a sentence of a model is under way through the chat function", relay::run),
     figure("money", "a thousand chats at once against a budget, five hundred requests of one person against a limit", money::run),
     figure("audit", "the sealed audit trail: checking beside sha256sum, 10,000 mutations, schedules and crowds", audit::run),
     figure("rotation", "keys of providers under random histories of rotations, failures and races", rotation::run),

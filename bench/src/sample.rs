@@ -29,6 +29,14 @@ impl Sample {
         sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
     }
 
+    /// The value that so many of a hundred do not exceed, by nearest rank; 0 without values.
+    pub fn percentile(&self, percent: usize) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        let rank = (sorted.len() * percent).div_ceil(100).max(1);
+        sorted.get(rank - 1).copied().unwrap_or(0.0)
+    }
+
     /// The smallest value; 0 without values.
     pub fn min(&self) -> f64 {
         self.0.iter().copied().reduce(f64::min).unwrap_or(0.0)
@@ -71,5 +79,6 @@ mod tests {
         }
         assert_eq!((sample.median(), sample.min()), (3.0, 1.0));
         assert_eq!(sample.to_string(), "3.00 (1.00)");
+        assert_eq!([0, 33, 34, 99, 100].map(|percent| sample.percentile(percent)), [1.0, 1.0, 3.0, 20.0, 20.0]);
     }
 }

@@ -103,6 +103,7 @@ async fn measure() -> Result<()> {
         audit: &audit,
         ids: &ids,
         conversations: None,
+        stages: &(),
     };
     let tenant = TenantId::parse("main")?;
     index.prime(&tenant).await?;

@@ -12,9 +12,10 @@ use domain::documents::attributes::Attributes;
 use domain::documents::chunks;
 use domain::ids::{DocumentId, Sequencer, TenantId};
 use domain::limits::{Limits, Rule};
-use domain::retrieval::{EmbeddedChunk, Embedder as _, IndexEntry, IndexWriter as _};
+use domain::retrieval::{EmbeddedChunk, Embedder, IndexEntry, IndexWriter as _};
 use domain::spending::{Caps, Catalogue, Grade, Ledger, LedgerRow, LedgerStore as _, Provider};
 use domain::text::Analyzer;
+use embed::MiniLm;
 use index::{SegmentIndex, SegmentWriter};
 use jiff::{SignedDuration, Timestamp};
 use llm::gateway::Bounds;
@@ -22,7 +23,7 @@ use llm::{Address, Covered, Gate, Gateway, HttpClient, HttpProvider, ProviderCli
 use serde::{Deserialize, Serialize};
 use signing::KmsCipher;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use testkit::{
     CountingIds, MemoryAdmissions, MemoryAlerts, MemoryAuditLog, MemoryBreakers, MemoryConversations, MemoryKeyRing,
@@ -54,6 +55,9 @@ pub struct Plan {
     pub models: Option<[String; 2]>,
     /// Its documents.
     pub documents: Vec<Sheet>,
+    /// The file of the model that places texts in meaning space; without one, words do.
+    #[serde(default)]
+    pub embedding: Option<PathBuf>,
 }
 
 /// The hospital.
@@ -88,9 +92,14 @@ impl Hospital {
     /// Builds one.
     pub async fn build(plan: &Plan) -> Result<Self> {
         let objects = Arc::new(MemoryObjects::default());
-        let writer = SegmentWriter::new(objects.clone(), WordEmbedder.model_id().to_owned());
+        let embedder: Arc<dyn Embedder> = match &plan.embedding {
+            Some(path) => Arc::new(MiniLm::load(path)?),
+            None => Arc::new(WordEmbedder),
+        };
+        let model_id = embedder.model_id().to_owned();
+        let writer = SegmentWriter::new(objects.clone(), model_id.clone());
         for sheet in &plan.documents {
-            writer.put(entry(sheet)?).await?;
+            writer.put(entry(sheet, embedder.as_ref())?).await?;
         }
         let (audit, ledger, conversations) = (MemoryAuditLog::default(), MemoryLedger::default(), MemoryConversations::default());
         let extractive = Box::new(ExtractiveModel::default());
@@ -99,8 +108,8 @@ impl Hospital {
             Some(urls) => (Box::new(gateway(urls, &audit, &ledger)?), Some(extractive)),
         };
         let chat = Chat {
-            index: Box::new(SegmentIndex::new(objects, WordEmbedder.model_id().to_owned())),
-            embedder: Arc::new(WordEmbedder),
+            index: Box::new(SegmentIndex::new(objects, model_id)),
+            embedder,
             model,
             fallback,
             checker: SupportChecker::default(),
@@ -123,10 +132,10 @@ impl Hospital {
     }
 }
 
-fn entry(sheet: &Sheet) -> Result<IndexEntry> {
+fn entry(sheet: &Sheet, embedder: &dyn Embedder) -> Result<IndexEntry> {
     let tenant = TenantId::parse(&sheet.tenant)?;
     let document = document_of_paragraphs(&sheet.text);
-    let chunks = chunks::chunk(&document).into_iter().map(|chunk| EmbeddedChunk::embed(&WordEmbedder, &sheet.title, chunk));
+    let chunks = chunks::chunk(&document).into_iter().map(|chunk| EmbeddedChunk::embed(embedder, &sheet.title, chunk));
     Ok(IndexEntry {
         document_id: DocumentId::for_key(&tenant, &sheet.title),
         tenant,

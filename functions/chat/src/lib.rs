@@ -8,6 +8,7 @@ pub mod models;
 pub mod money;
 mod request;
 mod response;
+mod stages;
 mod stream;
 
 pub use config::Config;
@@ -16,6 +17,7 @@ use api::{Kind, Problem, Reply};
 use domain::audit::AuditLog;
 use domain::chat::conversation::{ConversationRows, TenantCipher};
 use domain::chat::extractive::ExtractiveModel;
+use domain::chat::stages::Stages;
 use domain::chat::support::SupportChecker;
 use domain::chat::{Answer, AnswerQuestion, AnswerQuestionError, ChatModel, Opened, Question, SupportPolicy};
 use domain::context::Context;
@@ -31,6 +33,7 @@ use objects::Bucket;
 use runtime::ids::SystemIds;
 use runtime::telemetry::{self, Invocation, Unit};
 use signing::{KmsCipher, KmsKey};
+use stages::Stopwatch;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{AuditTable, ConversationsTable, EngineRows, LimitsTable};
@@ -146,7 +149,10 @@ pub async fn handle(app: &Chat, request: &Request) -> Response<Body> {
     }
     let id = api::request_id(request);
     let mut invocation = Invocation::begin("chat", id.as_str());
-    let (outcome, response) = match ask(app, request).await {
+    let stopwatch = Stopwatch::default();
+    let asked = ask(app, request, &stopwatch).await;
+    stopwatch.stop(&mut invocation);
+    let (outcome, response) = match asked {
         Ok(answer) => {
             let outcome = measure(&mut invocation, &answer, id.as_str());
             (outcome, api::json(200, &response::AnswerBody::new(&answer, id.as_str())))
@@ -172,14 +178,14 @@ fn measure(invocation: &mut Invocation, answer: &Answer, request_id: &str) -> &'
     }
     if answer.is_forgotten {
         tracing::error!(request_id, "a conversation could not be kept");
-        invocation.metric("ForgottenTurns", Unit::Count, 1.0);
+        telemetry::alert("chat", "ForgottenTurns", 1.0);
     }
     answer.refusal.map_or("answered", domain::chat::Refusal::as_str)
 }
 
-async fn ask(app: &Chat, request: &Request) -> Result<Answer, Problem> {
+async fn ask(app: &Chat, request: &Request, stages: &dyn Stages) -> Result<Answer, Problem> {
     let (context, question, opened) = admit(app, request, "/chat").await?;
-    use_case(app).answer(&context, &question, opened).await.map_err(|error| problem(&context, &error))
+    use_case(app, stages).answer(&context, &question, opened).await.map_err(|error| problem(&context, &error))
 }
 
 /// Reads a question, opens its conversation and admits whoever asks it. What is refused here has cost nothing.
@@ -190,7 +196,7 @@ async fn admit(app: &Chat, request: &Request, route: &'static str) -> Result<(Co
         return Err(Problem::new(Kind::NoSuchRoute, "This function answers POST /v1/chat and POST /v1/chat/stream."));
     }
     let question = request::question(request, app.ids.as_ref(), context.now)?;
-    let opened = use_case(app).open(&context, &question).await.map_err(|error| problem(&context, &error))?;
+    let opened = use_case(app, &()).open(&context, &question).await.map_err(|error| problem(&context, &error))?;
     let admit =
         AdmitRequest { limits: &app.limits, log: app.admissions.as_ref(), audit: app.audit.as_ref(), ids: app.ids.as_ref() };
     admit.run(&context, Limit::Questions).await.map_err(|error| {
@@ -200,7 +206,7 @@ async fn admit(app: &Chat, request: &Request, route: &'static str) -> Result<(Co
     Ok((context, question, opened))
 }
 
-fn use_case(app: &Chat) -> AnswerQuestion<'_> {
+fn use_case<'a>(app: &'a Chat, stages: &'a dyn Stages) -> AnswerQuestion<'a> {
     AnswerQuestion {
         index: app.index.as_ref(),
         embedder: app.embedder.as_ref(),
@@ -211,6 +217,7 @@ fn use_case(app: &Chat) -> AnswerQuestion<'_> {
         audit: app.audit.as_ref(),
         ids: app.ids.as_ref(),
         conversations: Some(conversations::all(app)),
+        stages,
     }
 }
 

@@ -2,17 +2,22 @@
 //! What is wrong before the first event is answered as everywhere: a status and a problem.
 
 use crate::response::{CitationBody, EndBody, NoticeBody, SupportBody, UsageBody};
+use crate::stages::Stopwatch;
 use crate::{Chat, admit, measure, problem, use_case};
 use api::{Line, Problem, Streamed};
 use async_trait::async_trait;
 use domain::audit::AuditEvent;
 use domain::chat::{AnswerQuestionError, Citation, Listener, Opened, Question, Sentence, Step};
 use domain::context::Context;
+use domain::fault::PortError;
 use lambda_http::http::{HeaderValue, header};
 use lambda_http::{Request, Response};
 use runtime::telemetry::Invocation;
 use serde::Serialize;
+use std::future::{Future as _, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
@@ -38,7 +43,7 @@ pub async fn open(app: &Arc<Chat>, request: &Request) -> Streamed {
     let (sender, pieces) = unbounded_channel();
     let line = Line::default();
     let asked = question.text().to_owned();
-    let events = Events { sender, line: line.clone(), question: asked, cited: Mutex::default() };
+    let events = Events { sender, line: line.clone(), question: asked, cited: Mutex::default(), stopwatch: Stopwatch::default() };
     let app = app.clone();
     let work = tokio::spawn(async move {
         let outcome = answer(&app, (&context, &question, opened), &events, &mut invocation).await;
@@ -65,8 +70,13 @@ async fn answer(
     events: &Events,
     invocation: &mut Invocation,
 ) -> &'static str {
-    let use_case = use_case(app);
+    let use_case = use_case(app, &events.stopwatch);
     let mut work = std::pin::pin!(use_case.stream(context, question, opened, events));
+    // Whoever waits for the end is told that there is none; where it broke is in the log.
+    let mut work = poll_fn(|waker| {
+        catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(waker)))
+            .unwrap_or_else(|_| Poll::Ready(Err(PortError::Unexpected { operation: "answer", code: "panic".into() }.into())))
+    });
     let mut tick = interval_at(Instant::now() + SIGN_OF_LIFE, SIGN_OF_LIFE);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let answered = loop {
@@ -76,6 +86,7 @@ async fn answer(
             _ = tick.tick() => events.write(":\n\n".to_owned()),
         }
     };
+    events.stopwatch.stop(invocation);
     let trace_id = context.request_id.as_str();
     match answered {
         Ok(answer) => {
@@ -112,6 +123,7 @@ struct Events {
     question: String,
     /// What was cited so far; a citation goes out once, ahead of the first sentence that names its number.
     cited: Mutex<Vec<Citation>>,
+    stopwatch: Stopwatch,
 }
 
 impl Events {
@@ -128,6 +140,7 @@ impl Events {
     }
 
     fn sentence(&self, sentence: &Sentence) {
+        self.stopwatch.sentence();
         let mut cited = self.cited.lock().unwrap_or_else(PoisonError::into_inner);
         let mut numbers = Vec::with_capacity(sentence.citations.len());
         for citation in &sentence.citations {

@@ -13,6 +13,8 @@ pub(crate) enum Ended {
     Failed(CallError),
     /// The person hung up.
     Gone,
+    /// The person had hung up before anything was sent.
+    Unsent,
 }
 
 impl Ended {
@@ -21,7 +23,7 @@ impl Ended {
         match self {
             Self::Answered(_) | Self::Truncated(_) | Self::Unread(_) => Some(Shown::Well),
             Self::Failed(error) => Some(error.failure.shows()),
-            Self::Gone => None,
+            Self::Gone | Self::Unsent => None,
         }
     }
 
@@ -33,6 +35,7 @@ impl Ended {
             Self::Truncated(usage) => return (AttemptOutcome::Truncated, said(*usage)),
             Self::Unread(usage) => return (AttemptOutcome::Malformed, said(*usage)),
             Self::Gone => return (AttemptOutcome::Cancelled, None),
+            Self::Unsent => return (AttemptOutcome::NotSent, None),
             Self::Failed(error) => error,
         };
         let outcome = match error.failure {

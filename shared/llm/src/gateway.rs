@@ -13,7 +13,7 @@ use crate::reading::Reading;
 use async_trait::async_trait;
 use domain::audit::{AuditEvent, AuditValue, Entity, EventType, Intent, Outcome};
 use domain::breaker::{Breakers, Permission, Permit, Shown};
-use domain::chat::{ChatModel, Completion, Gone, Prompt, Sentences, Task};
+use domain::chat::{ChatModel, Completion, Gone, Piece, Prompt, Sentences, Task};
 use domain::fault::PortError;
 use domain::keys::{Key, KeyRing};
 use domain::spending::{
@@ -169,7 +169,10 @@ impl Gateway {
         let until =
             Instant::now() + if matches!(prompt.task, Task::StandAlone(_)) { self.bounds.rewriting } else { self.bounds.answer };
         let mut last = Missed::NoKey;
-        for route in &self.routes {
+        for (at, route) in self.routes.iter().enumerate() {
+            if at > 0 {
+                sentences(Piece::Anew);
+            }
             let outgoing = match self.gate.pass(prompt, route.strictest()) {
                 Ok(outgoing) => outgoing,
                 Err(refused) => return Ok(Completion { blocked: refused.kinds, ..Completion::default() }),
@@ -347,7 +350,11 @@ impl Gateway {
         };
         let mut reading = Reading::new(&self.analyzer, call.asked.outgoing, call.asked.prompt, sentences);
         let value = key.map(|key| &key.value);
-        let ended = {
+        // Money and trail took their time: whoever has gone meanwhile has nothing sent, and pays nothing.
+        let has_gone = is_over(gone).await;
+        let ended = if has_gone {
+            None
+        } else {
             let mut take = |piece: &str| reading.take(piece);
             let answer = call.asked.route.client.call(call.sealed, value, permit, patience, &mut take);
             tokio::select! {
@@ -356,6 +363,7 @@ impl Gateway {
             }
         };
         let ended = match ended {
+            None if has_gone => Ended::Unsent,
             None => Ended::Gone,
             Some(Err(error)) => Ended::Failed(error),
             Some(Ok(reply)) => {
@@ -378,7 +386,7 @@ impl Gateway {
             _ if heard.said > 0 => TokenUsage::default(),
             Ended::Unread(_) => return Err(Missed::Call(Failure::Diverted)),
             Ended::Failed(error) => return Err(Missed::Call(error.failure)),
-            Ended::Gone => return Err(Missed::Gone),
+            Ended::Gone | Ended::Unsent => return Err(Missed::Gone),
         };
         let is_truncated = !matches!(ended, Ended::Answered(_));
         if is_truncated && drafts.is_empty() {
@@ -428,7 +436,8 @@ impl Gateway {
         let latency_ms = u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX);
         let sent =
             Sent { sha256: call.sealed.sha256(), bytes: call.sealed.bytes(), redactions: call.asked.outgoing.redactions.clone() };
-        let attempt = Attempt { outcome, usage, latency_ms, sent: Some(sent), ended: (self.clock)() };
+        let sent = Some(sent).filter(|_| !matches!(ended, Ended::Unsent));
+        let attempt = Attempt { outcome, usage, latency_ms, sent, ended: (self.clock)() };
         let request_id = call.asked.prompt.context.request_id.as_str();
         let provider = call.model.provider.as_str();
         let model = call.model.id.as_str();
@@ -476,8 +485,8 @@ impl ChatModel for Gateway {
     }
 
     /// A call like any other: through the gate, reserved, announced, booked.
-    async fn stand_alone(&self, prompt: &Prompt<'_>) -> Result<Option<Completion>, PortError> {
-        self.complete(prompt).await.map(Some)
+    async fn stand_alone(&self, prompt: &Prompt<'_>, gone: Gone<'_>) -> Result<Option<Completion>, PortError> {
+        self.answer(prompt, Form::Whole, &mut |_| false, gone).await.map(Some)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::answer::{AnswerReader, ReadAnswerError, Written};
 use crate::gate::Outgoing;
 use crate::supports::places;
-use domain::chat::{DraftSentence, Prompt, Sentences};
+use domain::chat::{DraftSentence, Piece, Prompt, Sentences};
 use domain::text::Analyzer;
 
 /// An answer that is being read.
@@ -46,7 +46,7 @@ impl<'a> Reading<'a> {
         };
         for written in written {
             let draft = self.draft(&written);
-            self.out += usize::from((self.sentences)(&draft));
+            self.out += usize::from((self.sentences)(Piece::Sentence(&draft)));
             self.drafts.push(draft);
         }
     }

@@ -1,12 +1,17 @@
 //! Conversations: follow-ups, whose they are, what is kept of them, and the placeholders that live in them.
 
 use super::{House, event, event_with_body, hospital_with, request, set_claim, set_document};
+use async_trait::async_trait;
 use domain::audit::{EventType, Outcome};
 use domain::chat::SupportPolicy;
+use domain::chat::conversation::TenantCipher;
+use domain::fault::PortError;
+use domain::ids::TenantId;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tests::hospital::{Hospital, Plan, Sheet};
 use tests::llm_double::{Behaviour, Format, LlmDouble, Mind};
+use ulid::Ulid;
 
 const HANDS: &str = "Alcohol gel is rubbed in for 20 seconds in adult wards.\n\n\
      Alcohol gel is rubbed in for 40 seconds in theatres.\n\n\
@@ -166,6 +171,36 @@ async fn an_answer_is_given_even_if_its_conversation_cannot_be_kept_and_says_so(
     assert!(forgotten == 1 && failed == calls - 1 && failed > 0, "{forgotten} {failed} of {calls}");
 }
 
+/// A tenant's key that is switched off.
+struct NoKey;
+
+#[async_trait]
+impl TenantCipher for NoKey {
+    async fn seal(&self, _: &TenantId, _: &str, _: Ulid, _: &[u8]) -> Result<Vec<u8>, PortError> {
+        Err(PortError::Unavailable { operation: "seal", code: "disabled".into() })
+    }
+
+    async fn open(&self, _: &TenantId, _: &str, _: &[u8]) -> Result<Vec<u8>, PortError> {
+        Err(PortError::Unavailable { operation: "open", code: "disabled".into() })
+    }
+
+    async fn code(&self, _: &TenantId, _: &str) -> Result<[u8; 32], PortError> {
+        Err(PortError::Unavailable { operation: "code", code: "disabled".into() })
+    }
+}
+
+#[tokio::test]
+async fn without_the_tenants_key_a_question_is_answered_and_its_conversation_is_not_kept() {
+    let house = hospital_with(&[("hands", HANDS)]).await;
+    let app = Arc::new(chat::Chat { cipher: Box::new(NoKey), ..house.chat() });
+    let event = ask("How long is alcohol gel rubbed in in adult wards?", None);
+    let response = chat::handle(&app, &request(&event)).await;
+    let body: Value = serde_json::from_slice(response.body()).expect("JSON");
+    assert_eq!((response.status().as_u16(), &body["forgotten"]), (200, &json!(true)), "{body}");
+    assert_eq!(texts(&body)[0], "Alcohol gel is rubbed in for 20 seconds in adult wards.");
+    assert!(house.conversations.sealed().is_empty());
+}
+
 #[tokio::test]
 async fn two_questions_at_once_are_both_kept_and_an_erased_conversation_stays_erased() {
     let house = hospital_with(&[("hands", HANDS)]).await;
@@ -196,7 +231,7 @@ async fn with_models(documents: &[(&str, &str, &str)]) -> (Hospital, LlmDouble) 
         text: (*text).into(),
     };
     let documents = documents.iter().map(sheet).collect();
-    let plan = Plan { models: Some([double.gemini_url(), double.groq_url()]), documents };
+    let plan = Plan { models: Some([double.gemini_url(), double.groq_url()]), documents, ..Plan::default() };
     (Hospital::build(&plan).await.expect("a hospital"), double)
 }
 

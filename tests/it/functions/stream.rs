@@ -5,7 +5,7 @@ use crate::repository;
 use anyhow::Result;
 use api::{Reply, Streamed};
 use domain::audit::{EventType, Outcome};
-use domain::chat::{ChatModel, Completion, DraftSentence, Gone, Prompt, Sentences};
+use domain::chat::{ChatModel, Completion, DraftSentence, Gone, Piece, Prompt, Sentences};
 use domain::fault::PortError;
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
@@ -154,7 +154,7 @@ impl ChatModel for Breaking {
 
     async fn stream(&self, prompt: &Prompt<'_>, sentences: Sentences<'_>, _: Gone<'_>) -> Result<Completion, PortError> {
         for draft in &self.0 {
-            sentences(draft);
+            sentences(Piece::Sentence(draft));
         }
         self.complete(prompt).await
     }
@@ -183,6 +183,34 @@ async fn after_the_first_sentence_nobody_else_is_asked_and_before_it_somebody_is
     }
 }
 
+/// A model that breaks.
+struct Panicking;
+
+#[async_trait::async_trait]
+impl ChatModel for Panicking {
+    fn name(&self) -> &'static str {
+        "panicking"
+    }
+
+    async fn complete(&self, _: &Prompt<'_>) -> Result<Completion, PortError> {
+        tokio::task::yield_now().await;
+        panic!("what it worked on")
+    }
+}
+
+#[tokio::test]
+async fn whoever_waits_is_told_when_the_work_breaks() {
+    let house = hospital_with(&[("gel", GEL)]).await;
+    let app = Arc::new(::chat::Chat { model: Box::new(Panicking), ..house.chat() });
+    let ask = event_with_body("chat.stream", &json!({ "question": QUESTION }));
+    let Reply::Stream(streamed) = ::chat::reply(&app, request(&ask)).await else { panic!("the route streams") };
+    let told = events(streamed).await;
+    assert_eq!(names(&told), ["status", "status", "error"]);
+    assert_eq!(told[2].1["type"], "urn:clinchat:problem:internal");
+    assert!(!told[2].1.to_string().contains("what it worked on"));
+    assert_eq!(house.history().last(), Some(&EventType::RequestRefused), "the trail has its end");
+}
+
 /// The function in a process of its own, on a Runtime API.
 struct Running {
     api: RuntimeApi,
@@ -197,6 +225,7 @@ impl Running {
         let plan = Plan {
             models: Some([double.gemini_url(), double.groq_url()]),
             documents: vec![Sheet::of_main("hand hygiene", &format!("{SOAP}\n\n{GEL}"))],
+            ..Plan::default()
         };
         let mut child = Command::new(env!("CARGO_BIN_EXE_chat-in-memory"))
             .arg(serde_json::to_string(&plan)?)
@@ -214,11 +243,16 @@ impl Running {
 
     /// The next line of what it shows: its books and its trail before an answer. Its metrics are between them.
     fn shown(&mut self) -> Result<Value> {
+        self.line_with("trail")
+    }
+
+    /// The next line that has this.
+    fn line_with(&mut self, name: &str) -> Result<Value> {
         loop {
             let mut line = String::new();
             self.shown.read_line(&mut line)?;
             let shown: Value = serde_json::from_str(&line)?;
-            if shown.get("trail").is_some() {
+            if shown.get(name).is_some() {
                 return Ok(shown);
             }
         }
@@ -288,6 +322,29 @@ fn on_a_runtime_api_a_sentence_is_there_before_the_model_has_ended_and_a_hang_up
     let outcomes: Vec<&Value> = ends.iter().map(|event| &event[1]).collect();
     assert_eq!(outcomes, ["intended", "failure", "intended", "failure"]);
     assert_eq!((&ends[1][2]["ended"], &ends[1][2]["sentences"]), (&"gone".into(), &2.into()), "{}", ends[1]);
+    Ok(())
+}
+
+#[test]
+fn on_a_runtime_api_the_record_says_how_long_each_part_took() -> Result<()> {
+    let mut running = Running::start()?;
+    let parts = ["UnderstandMs", "SearchMs", "AnswerMs", "RecordMs", "KeepMs"];
+    for (event, first) in [(event("chat.ask").to_string(), None), (ask(), Some("FirstSentenceMs"))] {
+        if first.is_some() {
+            running.api.invoke_streaming(&event)?.rest();
+        } else {
+            running.api.invoke(&event)?;
+        }
+        let record = running.line_with("DurationMs")?;
+        running.api.polled()?;
+        let took = |name: &str| record[name].as_f64().unwrap_or(-1.0);
+        assert!(parts.iter().chain(&first).all(|part| took(part) >= 0.0), "{record}");
+        assert_eq!(record.get("FirstSentenceMs").is_some(), first.is_some());
+        // Rounded to a microsecond each.
+        let sum: f64 = parts.iter().map(|part| took(part)).sum();
+        assert!(sum <= took("DurationMs") + 0.01, "the parts do not overlap: {record}");
+        assert_eq!(record["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["function", "outcome"]]));
+    }
     Ok(())
 }
 

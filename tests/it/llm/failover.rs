@@ -5,13 +5,14 @@ use ::llm::gateway::Bounds;
 use async_trait::async_trait;
 use domain::audit::{EventType, Outcome};
 use domain::breaker::{BreakerState, BreakerStore, StoredBreaker};
-use domain::chat::{ChatModel as _, DraftSentence};
+use domain::chat::{ChatModel as _, DraftSentence, Piece};
 use domain::fault::PortError;
 use domain::keys::{Key, KeyRing, KeyVersion};
 use domain::spending::{AttemptOutcome, Caps, LedgerRow, LedgerStore as _, MicroDollars};
 use jiff::tz::TimeZone;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 use tests::llm_double::{Behaviour, Fault, Format, Mind, USAGE};
 
@@ -47,7 +48,8 @@ async fn each_fault_brings_one_failover_and_no_double_charge_whole_and_streamed(
                 let case = Case::new(QUESTION, &PASSAGES);
                 let mut heard: Vec<DraftSentence> = Vec::new();
                 let completion = if is_stream {
-                    let mut hear = |sentence: &DraftSentence| {
+                    let mut hear = |piece: Piece<'_>| {
+                        let Piece::Sentence(sentence) = piece else { return false };
                         heard.push(sentence.clone());
                         true
                     };
@@ -291,6 +293,38 @@ async fn whoever_has_gone_before_anything_was_sent_costs_nothing() {
     let case = Case::new(QUESTION, &PASSAGES);
     setup.gateway.stream(&case.prompt(), &mut |_| true, &mut std::future::ready(())).await.expect_err("nobody is there");
     assert_eq!((setup.double.requests().len(), rows(&setup).await.len()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_goes_while_the_call_is_announced_has_nothing_sent_and_pays_nothing() {
+    let setup = Setup::new(Format::Gemini);
+    let case = Case::new(QUESTION, &PASSAGES);
+    let has_begun = || setup.money.audit.events().iter().any(|event| event.event_type == EventType::LlmCall);
+    let mut gone = std::future::poll_fn(|_| if has_begun() { Poll::Ready(()) } else { Poll::Pending });
+    setup.gateway.stream(&case.prompt(), &mut |_| true, &mut gone).await.expect_err("nobody is there");
+    let rows = rows(&setup).await;
+    let [row] = &rows[..] else { panic!("one reservation was made: {rows:?}") };
+    assert_eq!((row.outcome, row.cost, row.sent.is_none()), (AttemptOutcome::NotSent, MicroDollars::ZERO, true));
+    assert_eq!(setup.double.requests().len(), 0);
+    let trail = setup.money.audit.events();
+    assert_eq!(trail.last().map(|event| event.outcome), Some(Outcome::Failure), "the intent has its end: {trail:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_wrote_and_nobody_heard_is_void_when_another_begins() {
+    let setup = Setup::new(Format::Gemini);
+    setup.double.behave(Format::Gemini, Behaviour::failing(Fault::MissingEnd));
+    let case = Case::new(QUESTION, &PASSAGES);
+    let mut heard = Vec::new();
+    // None of them goes out, as under the policy that marks.
+    let mut hear = |piece: Piece<'_>| {
+        heard.push(matches!(piece, Piece::Anew));
+        false
+    };
+    setup.gateway.stream(&case.prompt(), &mut hear, &mut std::future::pending()).await.expect("the second answers");
+    assert_eq!(asked(&setup, Format::OpenAi), 1);
+    let at = heard.iter().position(|is_anew| *is_anew).expect("another begins");
+    assert!(at > 0 && at + 1 < heard.len() && heard.iter().filter(|is_anew| **is_anew).count() == 1, "{heard:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

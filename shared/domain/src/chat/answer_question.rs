@@ -5,8 +5,9 @@ use super::conversation::{
 };
 use super::deliver::{Delivery, Listener, Step};
 use super::prove::opening;
+use super::stages::{Stage, Stages};
 use super::support::SupportChecker;
-use super::{Answer, ChatModel, Completion, Prompt, Question, Refusal, Sentence, SupportPolicy, Task, TokenUsage, scope};
+use super::{Answer, ChatModel, Completion, Piece, Prompt, Question, Refusal, Sentence, SupportPolicy, Task, TokenUsage, scope};
 use crate::audit::{AuditEvent, AuditLog, AuditValue, Entity, EventType, Intent, Outcome};
 use crate::context::{Act, Context, NotAllowed};
 use crate::fault::{Fault, PortError};
@@ -80,6 +81,8 @@ pub struct AnswerQuestion<'a> {
     pub ids: &'a dyn IdSource,
     /// The conversations; without them each question stands alone.
     pub conversations: Option<Conversations<'a>>,
+    /// Hears which part of the work begins.
+    pub stages: &'a dyn Stages,
 }
 
 /// A question whose conversation is open.
@@ -144,9 +147,14 @@ impl AnswerQuestion<'_> {
         listener: Option<&dyn Listener>,
     ) -> Result<Answer, AnswerQuestionError> {
         let hear = |step: Step<'_>| listener.into_iter().for_each(|listener| listener.hear(step));
-        let mut background = self.background(context, question, &opened).await?;
-        let understood = self.understand(context, question, &opened, &mut background).await;
+        self.stages.enter(Stage::Understand);
+        let mut background = self.background(context, question, &opened).await;
+        let understood = self.understand(context, question, &opened, &mut background, listener).await;
+        if listener.is_some_and(Listener::has_gone) {
+            return Err(AnswerQuestionError::Gone);
+        }
         hear(Step::Searching(&understood.text));
+        self.stages.enter(Stage::Search);
         let query = Query {
             embedding: self.embedder.embed(&understood.text),
             text: understood.text.clone(),
@@ -164,6 +172,7 @@ impl AnswerQuestion<'_> {
             task: Task::Answer,
         };
         let refusal = self.refusal(context, &query, &found).await?;
+        self.stages.enter(Stage::Answer);
         let intent = match listener {
             Some(_) => Some(self.announce(context, question, &found).await?),
             None => None,
@@ -171,9 +180,12 @@ impl AnswerQuestion<'_> {
         let notice = scope::judge(&understood.text);
         hear(Step::Answering { passages: found.passages.len(), notice });
         let written = if refusal.is_some() { Ok(self.nothing()) } else { self.write(&prompt, listener).await };
+        self.stages.enter(Stage::Record);
         let has_gone = listener.is_some_and(Listener::has_gone);
         let written = if has_gone { written.unwrap_or_else(|_| self.nothing()) } else { written? };
-        let pseudonyms = written.pseudonyms.clone().or(background.pseudonyms);
+        // Without the tenant's secret the placeholders were made for this one answer.
+        let issued = written.pseudonyms.clone().filter(|_| !background.salt.is_empty());
+        let pseudonyms = issued.or(background.pseudonyms);
         let mut answer = answer(question, &understood, found, written, refusal);
         let mut event = self.event(context, &answer);
         if has_gone {
@@ -187,15 +199,16 @@ impl AnswerQuestion<'_> {
         if has_gone {
             return Err(AnswerQuestionError::Gone);
         }
+        self.stages.enter(Stage::Keep);
         answer.is_forgotten = !self.keep(context, question, opened, understood, pseudonyms, &answer).await;
         Ok(answer)
     }
 
-    async fn background(&self, context: &Context, question: &Question, opened: &Opened) -> Result<Background, PortError> {
+    async fn background(&self, context: &Context, question: &Question, opened: &Opened) -> Background {
         let people = question.people.clone();
         match (&self.conversations, &opened.kept) {
             (Some(all), Some(kept)) => all.background(context, &question.conversation, kept, people).await,
-            _ => Ok(Background { people, ..Background::default() }),
+            _ => Background { people, ..Background::default() },
         }
     }
 
@@ -206,6 +219,7 @@ impl AnswerQuestion<'_> {
         question: &Question,
         opened: &Opened,
         background: &mut Background,
+        listener: Option<&dyn Listener>,
     ) -> Understood {
         let alone = || Understood::alone(question.text());
         let Some((conversation, last)) = opened.kept.as_ref().and_then(|k| Some((&k.conversation, k.conversation.turns.last()?)))
@@ -228,7 +242,8 @@ impl AnswerQuestion<'_> {
             task: Task::StandAlone(&earlier),
         };
         // Whatever goes wrong here, the rule remains.
-        let said = if earlier.is_empty() { None } else { self.model.stand_alone(&prompt).await.ok().flatten() };
+        let mut gone = listener.map_or_else(|| Box::pin(std::future::pending()) as _, Listener::gone);
+        let said = if earlier.is_empty() { None } else { self.model.stand_alone(&prompt, &mut gone).await.ok().flatten() };
         let Some(completion) = said else { return stand_alone(question.text(), &last.topic) };
         let [sentence] = &completion.sentences[..] else { return stand_alone(question.text(), &last.topic) };
         if completion.pseudonyms.is_some() {
@@ -302,7 +317,7 @@ impl AnswerQuestion<'_> {
             }
             Some(listener) => {
                 let mut gone = listener.gone();
-                self.model.stream(prompt, &mut |draft| delivery.take(draft), &mut gone).await
+                self.model.stream(prompt, &mut |piece| delivery.hear(piece), &mut gone).await
             }
         };
         let has_said = !delivery.sentences.is_empty();
@@ -318,7 +333,7 @@ impl AnswerQuestion<'_> {
             (Err(_), Some(_)) => Completion::default(),
         };
         let Some(fallback) = self.fallback else { return Ok(written(self.model, &first, delivery)) };
-        delivery.begin_anew();
+        delivery.hear(Piece::Anew);
         let second = fallback.complete(prompt).await?;
         second.sentences.iter().for_each(|draft| _ = delivery.take(draft));
         // What the model used is used, whoever answers.

@@ -3,7 +3,7 @@
 use super::prove::prove;
 use super::scope::OutOfScope;
 use super::support::SupportChecker;
-use super::{DraftSentence, Sentence, SupportPolicy};
+use super::{DraftSentence, Piece, Sentence, SupportPolicy};
 use crate::retrieval::{Embedder, Passage};
 use async_trait::async_trait;
 
@@ -59,6 +59,18 @@ impl<'a> Delivery<'a> {
         Self { checker, embedder, policy, passages, listener, sentences: Vec::new(), held: Vec::new(), unsupported: 0 }
     }
 
+    /// Takes a piece of an answer that is being written; answers whether anything went out.
+    pub fn hear(&mut self, piece: Piece<'_>) -> bool {
+        match piece {
+            Piece::Sentence(draft) => self.take(draft),
+            // What waited of the one before goes with nobody.
+            Piece::Anew => {
+                self.held.clear();
+                false
+            }
+        }
+    }
+
     /// Takes a draft; answers whether anything went out.
     pub fn take(&mut self, draft: &DraftSentence) -> bool {
         let proven = prove(draft, self.passages, self.checker, self.embedder);
@@ -78,11 +90,6 @@ impl<'a> Delivery<'a> {
         }
         self.release(sentence);
         true
-    }
-
-    /// Somebody else writes: what waited of the one before goes with nobody.
-    pub fn begin_anew(&mut self) {
-        self.held.clear();
     }
 
     fn release(&mut self, sentence: Sentence) {

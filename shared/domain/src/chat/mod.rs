@@ -7,6 +7,7 @@ pub mod extractive;
 mod prove;
 mod quote;
 pub mod scope;
+pub mod stages;
 pub mod support;
 
 pub use answer_question::{AnswerQuestion, AnswerQuestionError, Opened, PASSAGES};
@@ -153,9 +154,18 @@ pub struct Completion {
     pub pseudonyms: Option<PseudonymMap>,
 }
 
-/// Takes the sentences of an answer as they come; answers whether one went out to the person. From then on nobody else may be
+/// A piece of an answer that is being written.
+#[derive(Debug, Clone, Copy)]
+pub enum Piece<'a> {
+    /// Somebody else begins: what the one before wrote and nobody has heard is void.
+    Anew,
+    /// A sentence.
+    Sentence(&'a DraftSentence),
+}
+
+/// Takes the pieces of an answer as they come; answers whether one went out to the person. From then on nobody else may be
 /// asked: what was said is not said again in other words.
-pub type Sentences<'a> = &'a mut (dyn FnMut(&DraftSentence) -> bool + Send);
+pub type Sentences<'a> = &'a mut (dyn FnMut(Piece<'_>) -> bool + Send);
 /// Ends when the person has hung up.
 pub type Gone<'a> = &'a mut (dyn Future<Output = ()> + Send + Unpin);
 
@@ -173,13 +183,14 @@ pub trait ChatModel: Send + Sync {
     async fn stream(&self, prompt: &Prompt<'_>, sentences: Sentences<'_>, _gone: Gone<'_>) -> Result<Completion, PortError> {
         let completion = self.complete(prompt).await?;
         for sentence in &completion.sentences {
-            sentences(sentence);
+            sentences(Piece::Sentence(sentence));
         }
         Ok(completion)
     }
 
-    /// Says a follow-up so that it stands alone; nothing if this model does not do that, or cannot.
-    async fn stand_alone(&self, _prompt: &Prompt<'_>) -> Result<Option<Completion>, PortError> {
+    /// Says a follow-up so that it stands alone; nothing if this model does not do that, or cannot. When `gone` ends, so does
+    /// the work.
+    async fn stand_alone(&self, _prompt: &Prompt<'_>, _gone: Gone<'_>) -> Result<Option<Completion>, PortError> {
         Ok(None)
     }
 }

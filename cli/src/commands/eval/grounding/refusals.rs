@@ -127,6 +127,7 @@ pub fn measure(options: &Grounding, collection: &Collection, embedder: &MiniLm) 
         audit: &NoAudit,
         ids: &OneId,
         conversations: None,
+        stages: &(),
     };
     let context = Context {
         actor: Actor {

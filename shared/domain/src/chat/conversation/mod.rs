@@ -24,9 +24,12 @@ use ulid::Ulid;
 
 /// So many questions are kept; older ones leave. What a follow-up leans on is among the last few.
 pub const TURNS_MAX: usize = 20;
+/// And so many bytes of them, as they are stored: a question may be long, and a row has 400 kB at most. The last one always fits:
+/// a question has 16 kB at most, and is kept in three forms.
+pub const TURNS_BYTES_MAX: usize = 160 * 1024;
 /// What a model is shown of earlier questions, in bytes, latest first. A token has a byte at least, so there are fewer tokens.
 pub const EARLIER_BYTES_MAX: usize = 2_000;
-/// A map of placeholders that is longer begins anew, under another tag: a row has 400 kB at most.
+/// A map of placeholders that is longer, as it is stored, begins anew under another tag.
 pub const MAP_BYTES_MAX: usize = 128 * 1024;
 
 /// The placeholders of a conversation and what they stand for, in the de-identifier's own form. As secret as what is in it.
@@ -210,16 +213,28 @@ impl Conversation {
     /// Adds a turn; what is too old or too long leaves.
     pub fn remember(&mut self, turn: Option<Turn>, pseudonyms: Option<PseudonymMap>) {
         self.turns.extend(turn);
-        let old = self.turns.len().saturating_sub(TURNS_MAX);
-        self.turns.drain(..old);
+        let mut room = TURNS_BYTES_MAX;
+        let fits = |turn: &&Turn| {
+            let size = stored_bytes(turn);
+            let fits = size <= room;
+            room = room.saturating_sub(size);
+            fits
+        };
+        let young = self.turns.iter().rev().take(TURNS_MAX).take_while(fits).count();
+        self.turns.drain(..self.turns.len() - young);
         if pseudonyms.is_some() {
             self.pseudonyms = pseudonyms;
         }
-        if self.pseudonyms.as_ref().is_some_and(|map| map.expose().len() > MAP_BYTES_MAX) {
+        if self.pseudonyms.as_ref().is_some_and(|map| stored_bytes(map) > MAP_BYTES_MAX) {
             self.pseudonyms = None;
             self.generation += 1;
         }
     }
+}
+
+fn stored_bytes(part: &impl Serialize) -> usize {
+    // Times, texts and numbers: there is nothing that JSON could not hold.
+    serde_json::to_vec(part).map_or(0, |json| json.len())
 }
 
 /// Whose a conversation is. Made of a request's context, so nobody names somebody else.
@@ -307,9 +322,18 @@ mod tests {
         assert_eq!(conversation.earlier().len(), 1);
         conversation.remember(Some(turn(&"x".repeat(EARLIER_BYTES_MAX + 1))), None);
         assert!(conversation.earlier().is_empty());
-        conversation.remember(None, Some(PseudonymMap::new("m".repeat(MAP_BYTES_MAX))));
+        // The longest questions, of letters that take four bytes and of marks that are stored as two.
+        for letter in ["\u{1f600}", "\""] {
+            for _ in 0..30 {
+                conversation.remember(Some(turn(&letter.repeat(4_000))), None);
+            }
+            let stored = serde_json::to_vec(&conversation).unwrap().len();
+            assert!((TURNS_BYTES_MAX / 2..TURNS_BYTES_MAX + 1_000).contains(&stored), "{stored}");
+        }
+        // Two quotation marks go around it.
+        conversation.remember(None, Some(PseudonymMap::new("m".repeat(MAP_BYTES_MAX - 2))));
         assert_eq!((conversation.pseudonyms.is_some(), conversation.generation), (true, 0));
-        conversation.remember(None, Some(PseudonymMap::new("m".repeat(MAP_BYTES_MAX + 1))));
+        conversation.remember(None, Some(PseudonymMap::new("m".repeat(MAP_BYTES_MAX - 1))));
         assert_eq!((conversation.pseudonyms.is_some(), conversation.generation), (false, 1));
     }
 
