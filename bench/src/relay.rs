@@ -13,7 +13,7 @@ use std::time::Instant;
 use tests::hospital::{Plan, Sheet};
 use tests::llm_double::{Behaviour, Fault, Format, LlmDouble, Mind};
 
-/// Answers of each kind from each format; every one has all the facts below.
+/// Answers of each kind from each format; every one has all the facts below. For trying out, `BENCH_ROUNDS` sets another number.
 const ANSWERS: usize = 30;
 const QUESTION: &str = "How are hands cleaned, and for how long?";
 /// What a page says, and the same in other words: a quotation is proven by its letters, anything else by its meaning too.
@@ -26,7 +26,7 @@ const FACTS: [[&str; 2]; 5] = [
         "Hands are washed with soap and water for 40 seconds when they are soiled.",
         "Wash soiled hands with soap and water for 40 seconds.",
     ],
-    ["Gloves do not take the place of cleaning hands.", "Cleaning hands is not replaced by gloves."],
+    ["Gloves are put on when hands are clean and dry.", "Put on gloves when hands are clean and dry."],
     ["Rings and watches are taken off before hands are cleaned.", "Take off rings and watches before hands are cleaned."],
     ["Nails of clean hands are kept short and without varnish.", "Keep nails of clean hands short and without varnish."],
 ];
@@ -93,14 +93,16 @@ impl Running {
         let written: Vec<Value> = FACTS.iter().map(|fact| json!({ "text": fact[kind], "passages": [1] })).collect();
         let text = json!({ "sentences": written }).to_string();
         // The end of each sentence's object: from then on it could be sent on.
-        let ends = text.match_indices("]}").map(|(at, found)| at + found.len()).take(FACTS.len()).collect::<Vec<_>>();
+        let ends: Vec<usize> = text.match_indices("\"}").map(|(at, found)| at + found.len()).collect();
+        ensure!(ends.len() == FACTS.len(), "a sentence's object ends with its text");
         self.double.behave(format, Behaviour { mind: Mind::Fixed(text), ..Behaviour::failing(Fault::Paced) });
         if format == Format::OpenAi {
             self.double.behave(Format::Gemini, Behaviour::failing(Fault::Status(404, None)));
         }
         let ask = event();
         let mut lags = Sample::default();
-        for answer in 0..=ANSWERS {
+        let answers = std::env::var("BENCH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ANSWERS);
+        for answer in 0..=answers {
             let streamed = self.api.invoke_streaming(&ask)?;
             let (mut heard, mut gathered) = (Vec::new(), Vec::new());
             while let Some((at, piece)) = streamed.next() {
@@ -109,7 +111,9 @@ impl Running {
                 heard.resize(sentences, at);
             }
             self.api.polled()?;
-            ensure!(heard.len() == FACTS.len(), "{} of {} sentences came: {kind}", heard.len(), FACTS.len());
+            let told = String::from_utf8_lossy(&gathered);
+            let lost = FACTS.iter().map(|fact| fact[kind]).find(|text| !told.contains(text));
+            ensure!(lost.is_none() && heard.len() == FACTS.len(), "this did not come: {lost:?}");
             let written = written_at(format, &self.double.take_written(), &ends)?;
             if answer > 0 {
                 for (written, heard) in written.iter().zip(&heard) {
@@ -138,7 +142,9 @@ fn written_at(format: Format, events: &[(Instant, String)], ends: &[usize]) -> R
             Format::Gemini => &event["candidates"][0]["content"]["parts"][0]["text"],
             Format::OpenAi => &event["choices"][0]["delta"]["content"],
         };
-        length += text.as_str().map_or(0, str::len);
+        // What a model thinks aloud is no answer.
+        let is_thought = event["candidates"][0]["content"]["parts"][0]["thought"] == true;
+        length += text.as_str().filter(|_| !is_thought).map_or(0, str::len);
         (*at, length)
     });
     let lengths: Vec<(Instant, usize)> = lengths.collect();

@@ -111,6 +111,12 @@ async fn answer(
     }
 }
 
+fn event(name: &'static str, body: &impl Serialize) -> String {
+    // Texts, numbers and lists of them: there is nothing that JSON could not hold.
+    let json = serde_json::to_string(body).unwrap_or_default();
+    format!("event: {name}\ndata: {json}\n\n")
+}
+
 const fn is_gone(error: &AnswerQuestionError) -> bool {
     matches!(error, AnswerQuestionError::Gone)
 }
@@ -128,9 +134,7 @@ struct Events {
 
 impl Events {
     fn send(&self, name: &'static str, body: &impl Serialize) {
-        // Texts, numbers and lists of them: there is nothing that JSON could not hold.
-        let json = serde_json::to_string(body).unwrap_or_default();
-        self.write(format!("event: {name}\ndata: {json}\n\n"));
+        self.write(event(name, body));
     }
 
     fn write(&self, piece: String) {
@@ -142,16 +146,19 @@ impl Events {
     fn sentence(&self, sentence: &Sentence) {
         self.stopwatch.sentence();
         let mut cited = self.cited.lock().unwrap_or_else(PoisonError::into_inner);
+        // With its citations in one piece: written on its own, each would wait until the one before has been confirmed.
+        let mut piece = String::new();
         let mut numbers = Vec::with_capacity(sentence.citations.len());
         for citation in &sentence.citations {
             let at = cited.iter().position(|known| known == citation).unwrap_or_else(|| {
                 cited.push(citation.clone());
-                self.send("citation", &NumberedBody { number: cited.len(), citation: citation.into() });
+                piece += &event("citation", &NumberedBody { number: cited.len(), citation: citation.into() });
                 cited.len() - 1
             });
             numbers.push(at + 1);
         }
-        self.send("sentence", &SaidBody { text: &sentence.text, support: sentence.support.into(), citations: numbers });
+        piece += &event("sentence", &SaidBody { text: &sentence.text, support: sentence.support.into(), citations: numbers });
+        self.write(piece);
     }
 }
 

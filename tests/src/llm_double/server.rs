@@ -86,6 +86,8 @@ impl LlmDouble {
                     return;
                 }
                 let shared = shared.clone();
+                // As servers of event streams do: an event is sent when it is written.
+                let _ = stream.set_nodelay(true);
                 // A connection that breaks is the client's business, and often the test's purpose.
                 thread::spawn(move || drop(serve(&stream, &shared)));
             }
