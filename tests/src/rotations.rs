@@ -313,6 +313,11 @@ async fn play(house: &House, history: &History, report: &mut Report) -> Result<(
     for (number, slot) in history.slots.iter().enumerate() {
         house.secret.set_time(now);
         match slot.event {
+            Event::ScribbleCurrent if house.is_marked() => {
+                has_died = true;
+                house.secret.set_text("{\"api_key\": 5}");
+                lock(&house.seen).current = house.secret.state().in_stage(SecretStage::Current).cloned();
+            }
             Event::Nothing | Event::ScribbleCurrent => {}
             Event::Add { is_good } => {
                 added += 1;
@@ -322,11 +327,6 @@ async fn play(house: &House, history: &History, report: &mut Report) -> Result<(
             Event::CurrentDies => {
                 has_died = true;
                 house.provider.revoke_key(&house.current_key());
-            }
-            Event::ScribbleCurrent if house.is_marked() => {
-                has_died = true;
-                house.secret.set_text("{\"api_key\": 5}");
-                lock(&house.seen).current = house.secret.state().in_stage(SecretStage::Current).cloned();
             }
             Event::ScribblePending => house.scribble_pending(number).await,
             Event::Down => house.provider.set_down(true),

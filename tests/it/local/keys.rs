@@ -198,7 +198,7 @@ fn a_bad_key_in_use_is_taken_back_and_no_question_fails() {
     let good = bring(&begun.home, "good");
     let bad = bring(&begun.home, "bad");
     // Whoever still uses an older one reads anew.
-    refuse(&[good.clone()]);
+    refuse(std::slice::from_ref(&good));
     assert!(is_answered_by_model(&somebody(900)), "with the new key");
     // It tells of a change only: it must be over before there is another.
     let alarm = json!({ "AlarmNames": [key_stack().name_of("refused-keys", '-')] });
@@ -277,7 +277,7 @@ fn what_an_operator_does_wrong_is_said_and_has_a_way_out() {
     fails(&["add", "gemini"], "two words", "That is no key");
     fails(&["add", "gemini", "--name", "My key"], "key", "a key's name is of a to z");
     fails(&["add", "acme"], "key", "it is one of gemini, groq, openai-compatible");
-    fails(&["add", "groq"], "key", "The stack has no key of groq");
+    fails(&["add", "openai-compatible"], "key", "The stack has no key of openai-compatible");
     fails(&["rotate", "gemini"], "", "the pool is empty: add a key with `clinchat keys add`");
     fails(&["remove", "gemini", "nobody"], "", "no key of this name waits");
     fails(&["add", "gemini"], &key_in("AWSCURRENT").expect("a key"), "this key is the one in use");
