@@ -725,7 +725,7 @@ fn the_gateway_refuses_in_the_same_form_as_the_functions() {
         let problem: Value = serde_json::from_str(template).expect("JSON");
         assert_eq!(Some(problem["status"].to_string()), response["StatusCode"].as_str().map(str::to_owned), "{name}");
         assert!(problem["type"].as_str().is_some_and(|kind| kind.starts_with("urn:clinchat:problem:")), "{name}");
-        assert_eq!(problem["trace_id"], "$context.requestId", "{name}");
+        assert_eq!(problem["trace_id"], "$context.extendedRequestId", "{name}");
     }
     for needed in [
         "MISSING_AUTHENTICATION_TOKEN",
