@@ -25,13 +25,16 @@ impl AccessRecords for Recorded {
     }
 }
 
-/// A trail that has lost one request's rows.
+/// A trail that has lost one request's rows. The functions write them now; the records are of ten minutes past seven of that day.
 struct Lossy(MemoryTrail, Option<RequestId>);
 
 #[async_trait]
 impl RequestTrail for Lossy {
     async fn has_rows(&self, requests: &[AccessRecord]) -> Result<Vec<bool>, PortError> {
-        let found = self.0.has_rows(requests).await?;
+        let since = Timestamp::now().duration_since(now() - SignedDuration::from_mins(70));
+        let moved: Vec<AccessRecord> =
+            requests.iter().map(|record| AccessRecord { at: record.at + since, ..record.clone() }).collect();
+        let found = self.0.has_rows(&moved).await?;
         Ok(found.into_iter().zip(requests).map(|(has, record)| has && Some(&record.request) != self.1.as_ref()).collect())
     }
 }
