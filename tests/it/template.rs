@@ -392,7 +392,11 @@ fn the_sealed_trail_can_be_added_to_by_one_role_and_changed_or_removed_by_nobody
     }
     for (function, _) in functions() {
         let (archive, pins, key): (&[&str], &[&str], &[&str]) = match function {
-            "AuditSeal" => (&["s3:GetObject", "s3:ListBucket", "s3:ListBucketVersions", "s3:PutObject"], &[], &["kms:GetPublicKey", "kms:Sign"]),
+            "AuditSeal" => (
+                &["s3:GetObject", "s3:ListBucket", "s3:ListBucketVersions", "s3:PutObject"],
+                &[],
+                &["kms:GetPublicKey", "kms:Sign"],
+            ),
             // Whoever writes the trail cannot reach the pinned heads, and whoever pins them cannot write or sign.
             "AuditPin" => {
                 (&["s3:GetObject", "s3:ListBucket"], &["s3:GetObject", "s3:ListBucket", "s3:PutObject"], &["kms:GetPublicKey"])

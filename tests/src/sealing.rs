@@ -160,7 +160,8 @@ fn lay(archive: &MemoryObjects, stranger: &Stranger) {
             let tenant = TenantId::parse(TENANTS[stranger.tenant]).expect("a tenant");
             let theirs = MemoryKey::of_seed(if kind == 4 { 2 } else { 1 });
             let name = PublicKey::of_der(&theirs.public()).expect("a key").name();
-            let (_, row) = seal::row_of_image(&record(0, TENANTS[stranger.tenant])["dynamodb"]["NewImage"], BEGUN).expect("a row");
+            let (_, row) =
+                seal::row_of_image(&record(0, TENANTS[stranger.tenant])["dynamodb"]["NewImage"], BEGUN).expect("a row");
             // It says that it follows what nobody has sealed, or is signed by nobody.
             let before = seal::build(&tenant, (None, 1), &Peaks::default(), std::slice::from_ref(&row), CLOCKS[0](), &name);
             let peaks = before.peaks.clone();
@@ -227,7 +228,7 @@ async fn check(schedule: &Schedule, report: &mut Report) -> Result<(), String> {
     // In the end everything works, the stream gets to its end, and somebody offers all of it again.
     let (_, healthy) = fresh(&archive, 0);
     let last = (most..records.len()).map(|at| at..at + 1);
-    for part in [reached..most, 0..most].into_iter().chain(last).chain([0..records.len()]) {
+    for part in [reached..most, 0..most].into_iter().chain(last).chain(std::iter::once(0..records.len())) {
         let answer = handle(&healthy, &json!({ "Records": records[part] }), "test").await.map_err(|e| e.to_string())?;
         if answer["batchItemFailures"] != json!([]) {
             return Err(format!("with everything up, {answer}"));
@@ -236,8 +237,7 @@ async fn check(schedule: &Schedule, report: &mut Report) -> Result<(), String> {
     let (trails, passed) = trails(&archive)?;
     report.strangers += passed;
     for (number, tenant) in TENANTS.iter().enumerate() {
-        let wanted: Vec<String> =
-            (0..records.len()).filter(|at| tenants[*at] == number).map(|at| format!("{at:026}")).collect();
+        let wanted: Vec<String> = (0..records.len()).filter(|at| tenants[*at] == number).map(|at| format!("{at:026}")).collect();
         let mut sealed = trails.get(*tenant).cloned().unwrap_or_default();
         report.rows += sealed.len() as u64;
         if schedule.is_unordered {

@@ -135,13 +135,12 @@ impl Sealer<'_> {
     /// Seals rows of one tenant, in their order. When it returns without an error, each of them is in the chain once.
     pub async fn seal(&self, chains: &mut Chains, tenant: &TenantId, rows: &[Row]) -> Result<Sealed, SealRowsError> {
         let mut strangers = 0;
-        let mut known = match chains.0.remove(tenant) {
-            Some(known) => known,
-            None => {
-                let known = self.find_end(tenant).await?;
-                strangers = known.strangers;
-                known
-            }
+        let mut known = if let Some(known) = chains.0.remove(tenant) {
+            known
+        } else {
+            let known = self.find_end(tenant).await?;
+            strangers = known.strangers;
+            known
         };
         let sealed = self.append(&mut known, tenant, rows).await;
         let sealed = sealed.map(|sealed| Sealed { strangers: sealed.strangers + strangers, ..sealed });
@@ -277,7 +276,9 @@ impl Sealer<'_> {
             Ok(_) => Err(Finding { why: Why::NotChained, ..self.verifier(tenant).stray(&file_name(number)) }),
             // Well made and in its place, but under a key that nobody named: a stranger's, or one of ours that was forgotten. Only
             // whoever deploys can tell, and until then nothing is built beside it.
-            Err(finding) if finding.why == Why::UnknownKey && read_file(bytes).is_ok_and(|file| self.may_be_ours(&file, follows)) => {
+            Err(finding)
+                if finding.why == Why::UnknownKey && read_file(bytes).is_ok_and(|file| self.may_be_ours(&file, follows)) =>
+            {
                 Err(finding)
             }
             Err(finding) if finding.why.may_be_strange() && known.strangers < STRANGERS_MAX => Ok(Judged::Stranger(finding)),

@@ -208,7 +208,10 @@ async fn a_file_in_its_place_under_a_key_that_nobody_named_waits_for_whoever_dep
     handle(&seal_over(&archive, 1).disowning(&theirs), &batch(2), "r").await.expect("an answer");
     let (report, lines) = trail(&archive, "main", &ours);
     assert_eq!((files(), report.strangers.as_slice()), (3, [2].as_slice()));
-    assert!(lines.iter().any(|line| line.contains(&format!("{:026}", 2))) && !lines.iter().any(|line| line.contains(&format!("{:026}", 1))));
+    assert!(
+        lines.iter().any(|line| line.contains(&format!("{:026}", 2)))
+            && !lines.iter().any(|line| line.contains(&format!("{:026}", 1)))
+    );
 }
 
 #[tokio::test]

@@ -212,7 +212,9 @@ impl ReconcileAccess<'_> {
                 }
             }
             coverage.repeated += again.len() as u64;
-            again.into_iter().for_each(|record| coverage.count(record, false));
+            for record in again {
+                coverage.count(record, false);
+            }
             let found = self.trail.has_rows(&asked).await?;
             for (record, has_row) in asked.into_iter().zip(found) {
                 coverage.count(record, has_row);
