@@ -32,6 +32,9 @@ async fn a_replaced_key_stays_usable_for_a_day_and_is_tried_until_it_is_refused(
     let house = House::new(Source::Pool, &["key-1"]).await;
     house.rotate().await.expect("rotated");
     assert_eq!((house.key(SecretStage::Current), house.key(SecretStage::Previous)), ("key-1".into(), "key-0".into()));
+    for step in ["created", "set", "tested", "finished"].map(|step| format!("key_rotation_{step}")) {
+        assert!(kinds(&house).contains(&step.as_str()), "{step}");
+    }
     assert_eq!((tend(&house, 23).await.retired, house.key(SecretStage::Previous)), (0, "key-0".into()));
     assert_eq!((tend(&house, 25).await.retired, house.key(SecretStage::Previous)), (1, String::new()));
     // It still works: an operator is told which key to revoke, and is told again the next day.
@@ -224,6 +227,14 @@ async fn a_source_that_is_away_keeps_no_refused_key_in_use_and_every_trouble_is_
     house.pool.delete();
     let tended = house.rotation().tend(&hours_later(0)).await.expect("tended");
     assert!(tended.is_back && house.key(SecretStage::Current) == "key-0", "{tended:?}");
+    // Neither do alerts that nobody takes: the run fails, the key is taken back.
+    let mute = House::new(Source::Pool, &["key-1"]).await;
+    mute.rotate().await.expect("rotated");
+    let outage = Outage::default();
+    outage.begin_after(0);
+    let rotation = KeyRotation { alerts: Arc::new(mute.alerts.seen_through(outage)), ..mute.rotation() };
+    assert!(rotation.roll_back(RollbackReason::Operator, &hours_later(0)).await.is_err(), "nobody was told");
+    assert_eq!(mute.key(SecretStage::Current), "key-0");
     // The depth is unknown, the rest of the check is done, and the status shows what there is.
     let checked = house.rotation().check(&hours_later(1)).await.expect("checked");
     assert_eq!((checked.health.is_accepted, checked.health.depth), (Some(true), None), "{checked:?}");

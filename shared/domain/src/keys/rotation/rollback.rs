@@ -51,8 +51,10 @@ impl KeyRotation {
         let bad = self.key_in(current).await?.and_then(|body| body.id);
         let headline =
             format!("The key of {} that was put into use last is taken back; the one before it is used.", self.provider);
-        // Said first: a run that is cut off between says it twice, which is better than never.
-        self.tell_of(context, ("key_rolled_back", &current.0), Severity::Critical, headline, bad.as_ref()).await?;
+        let tell = || self.tell_of(context, ("key_rolled_back", &current.0), Severity::Critical, headline.clone(), bad.as_ref());
+        // Said first: a run that is cut off between says it twice, which is better than never. Who cannot be told does not keep a dead
+        // key in use, and is told after.
+        let told = tell().await;
         let intent = Intent::write(self.audit.as_ref(), event).await?;
         // Labelled as tested: it just was. What is taken back is not gone on with.
         self.mark_tested(&state, previous).await?;
@@ -73,6 +75,9 @@ impl KeyRotation {
         }
         let after = self.state().await?;
         self.tidy(&after, context).await?;
+        if told.is_err() {
+            tell().await?;
+        }
         Ok(previous.clone())
     }
 }

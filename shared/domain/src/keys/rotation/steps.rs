@@ -92,7 +92,10 @@ impl KeyRotation {
             RotationStep::Create => self.create(&state, token, context).await,
             RotationStep::Set => match self.body(token, "AWSPENDING").await? {
                 None => Err(RotateKeyError::NotCreated),
-                Some(_) => Ok(()),
+                Some(body) => {
+                    let set = self.event(context, EventType::KeyRotationSet, token, body.id.as_ref(), Outcome::Success);
+                    Ok(self.audit.append(&set).await?)
+                }
             },
             RotationStep::Test => self.test(&state, token, context).await,
             RotationStep::Finish => self.finish(&state, token, context).await,
