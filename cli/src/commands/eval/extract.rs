@@ -3,7 +3,7 @@
 //! The truth of `a.pdf` lies beside it: `a.txt` (text in reading order) and `a.md` or `a.pdf.md` (headings, tables).
 
 mod peers;
-mod similarity;
+pub mod similarity;
 mod structure;
 
 use std::collections::BTreeMap;

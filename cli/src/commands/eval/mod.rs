@@ -4,6 +4,7 @@
 mod deid;
 mod extract;
 pub mod grounding;
+mod ocr;
 pub mod retrieval;
 mod spans;
 
@@ -51,6 +52,12 @@ Examples:
   clinchat eval extract documents/ --json | jq .means
   clinchat eval extract documents/ --python venv/bin/python   # beside pypdfium2, if that Python has it")]
     Extract(extract::Extract),
+    /// How well pictures of pages are read: each PDF is made a scan of itself and recognised with tesseract
+    #[command(after_help = "\
+Examples:
+  clinchat eval ocr samples/documents
+  clinchat eval ocr samples/documents --least .98       fails below that; needs the tesseract program")]
+    Ocr(ocr::EvalOcr),
 }
 
 /// Measures and prints.
@@ -60,5 +67,6 @@ pub fn run(eval: &Eval, config: &Config, screen: &mut Screen) -> Result<Outcome>
         Eval::Grounding(grounding) => grounding::run(grounding, config, screen),
         Eval::Deid(options) => deid::run(options, config, screen),
         Eval::Extract(extract) => extract::run(extract, screen),
+        Eval::Ocr(options) => ocr::run(options, screen),
     }
 }

@@ -78,7 +78,7 @@ impl IndexObject<'_> {
         agent: &SubjectId,
         row: &Document,
     ) -> Result<Receipt, PortError> {
-        let scope = self.scope_of(claim, event, row);
+        let scope = scope_of(claim, event, row);
         let before = self.look_before(claim, row, &scope).await?;
         let intent = self.intend(claim, event, agent, EventType::DocumentDeleted).await?;
         self.index.remove(&claim.tenant, &claim.document_id, &claim.sequencer).await?;
@@ -108,14 +108,6 @@ impl IndexObject<'_> {
         ];
         self.end(intent, EventType::DocumentDeleted, Outcome::Success, &details).await?;
         Ok(receipt)
-    }
-
-    /// What somebody sees who is in every group that may see the document.
-    fn scope_of(&self, claim: &Claim, event: &ObjectEvent, row: &Document) -> Scope {
-        let groups = row.attributes.groups.clone();
-        let actor = Actor { subject: SubjectId::system("indexer"), roles: Vec::new(), groups, department: None };
-        let (tenant, request_id) = (claim.tenant.clone(), event.request_id.clone());
-        Context { actor, tenant, request_id, now: claim.now }.scope()
     }
 
     async fn look_before(&self, claim: &Claim, row: &Document, scope: &Scope) -> Result<Before, PortError> {
@@ -157,6 +149,14 @@ impl IndexObject<'_> {
         }
         Ok(found)
     }
+}
+
+/// What somebody sees who is in every group that may see the document.
+fn scope_of(claim: &Claim, event: &ObjectEvent, row: &Document) -> Scope {
+    let groups = row.attributes.groups.clone();
+    let actor = Actor { subject: SubjectId::system("indexer"), roles: Vec::new(), groups, department: None };
+    let (tenant, request_id) = (claim.tenant.clone(), event.request_id.clone());
+    Context { actor, tenant, request_id, now: claim.now }.scope()
 }
 
 /// Up to `limit` places of `count`, from the first to the last.
