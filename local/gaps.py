@@ -378,11 +378,19 @@ def fix_access_log() -> None:
 
     current: contextvars.ContextVar[dict[str, Any]] = contextvars.ContextVar("current", default={})
     execute, build_event = gateway._execute_in_scope, gateway._build_lambda_event_v1
+    refuse = gateway._gateway_error_response
+
+    def refuse_with_id(error: Any, request: dict[str, Any]) -> Any:
+        status, headers, body = refuse(error, request)
+        return status, headers, body.replace(b"$context.extendedRequestId", request["request_id"].encode())
 
     def build_event_of_request(*args: Any, **options: Any) -> dict[str, Any]:
         event = build_event(*args, **options)
         request, context = current.get(), event["requestContext"]
-        context["requestId"] = request.get("request_id", context["requestId"])
+        context["extendedRequestId"] = request.get("request_id", context["requestId"])
+        # A caller may choose this one on AWS, and nothing of ours may rest on it.
+        sent = {name.lower(): value for name, value in (request.get("headers") or {}).items()}.get("x-amzn-requestid")
+        context["requestId"] = sent if isinstance(sent, str) and sent else context["extendedRequestId"]
         claims = (context.get("authorizer") or {}).get("claims") or {}
         request["access"] = {"integrationStatus": "200", "authorizer.claims.sub": claims.get("sub", "-")}
         return event
@@ -398,7 +406,7 @@ def fix_access_log() -> None:
         write_line(
             (request["stage"] or {}).get("accessLogSettings") or {},
             {
-                "requestId": request["request_id"],
+                "extendedRequestId": request["request_id"],
                 "requestTimeEpoch": str(int(begun * 1000)),
                 "httpMethod": method,
                 "resourcePath": request["resource_path"] or "-",
@@ -421,6 +429,7 @@ def fix_access_log() -> None:
         logs._put_log_events({**stream, "logEvents": [{"timestamp": int(time.time() * 1000), "message": line}]})
 
     gateway._execute_in_scope, gateway._build_lambda_event_v1 = execute_and_log, build_event_of_request
+    gateway._gateway_error_response = refuse_with_id
 
 
 def fix_response_streaming() -> None:

@@ -392,7 +392,11 @@ fn the_sealed_trail_can_be_added_to_by_one_role_and_changed_or_removed_by_nobody
     }
     for (function, _) in functions() {
         let (archive, pins, key): (&[&str], &[&str], &[&str]) = match function {
-            "AuditSeal" => (&["s3:GetObject", "s3:ListBucket", "s3:PutObject"], &[], &["kms:GetPublicKey", "kms:Sign"]),
+            "AuditSeal" => (
+                &["s3:GetObject", "s3:ListBucket", "s3:ListBucketVersions", "s3:PutObject"],
+                &[],
+                &["kms:GetPublicKey", "kms:Sign"],
+            ),
             // Whoever writes the trail cannot reach the pinned heads, and whoever pins them cannot write or sign.
             "AuditPin" => {
                 (&["s3:GetObject", "s3:ListBucket"], &["s3:GetObject", "s3:ListBucket", "s3:PutObject"], &["kms:GetPublicKey"])
@@ -726,7 +730,7 @@ fn the_gateway_refuses_in_the_same_form_as_the_functions() {
         let problem: Value = serde_json::from_str(template).expect("JSON");
         assert_eq!(Some(problem["status"].to_string()), response["StatusCode"].as_str().map(str::to_owned), "{name}");
         assert!(problem["type"].as_str().is_some_and(|kind| kind.starts_with("urn:clinchat:problem:")), "{name}");
-        assert_eq!(problem["trace_id"], "$context.requestId", "{name}");
+        assert_eq!(problem["trace_id"], "$context.extendedRequestId", "{name}");
     }
     for needed in [
         "MISSING_AUTHENTICATION_TOKEN",

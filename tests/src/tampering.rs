@@ -81,7 +81,8 @@ fn row(tenant: &TenantId, at: u64, dice: &mut Dice) -> Row {
 fn next(tenant: &TenantId, previous: Option<&File>, base: &Peaks, rows: &[Row], key: u8) -> (File, Peaks) {
     let (pair, name) = &KEYS[usize::from(key - 1)];
     let now = Timestamp::from_second(BEGUN).expect("a time");
-    let unsealed = seal::build(tenant, previous, base, rows, now, name);
+    let number = previous.map_or(1, |file| file.digest.file + 1);
+    let unsealed = seal::build(tenant, (previous, number), base, rows, now, name);
     let signature = pair.signature(seal::signed_message(unsealed.text.as_bytes()).as_bytes());
     let peaks = unsealed.peaks.clone();
     (unsealed.sealed(signature), peaks)

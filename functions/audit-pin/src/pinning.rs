@@ -4,7 +4,7 @@ use domain::fault::PortError;
 use domain::ids::TenantId;
 use domain::objects::{Fetched, ObjectReader, ObjectWriter, WriteCondition};
 use futures_util::future::join_all;
-use seal::{Finding, Head, PublicKey, Start, TrailVerifier, count_files, file_name, key_of};
+use seal::{FILE_BYTES_MAX, Finding, Head, PublicKey, Start, TrailVerifier, count_files, file_name, key_of};
 
 /// Files on their way at the same time.
 const AT_ONCE: usize = 16;
@@ -42,14 +42,14 @@ pub async fn check(
     let mut verifier = TrailVerifier::new(keys, Some(tenant.clone()), start, heads);
     let mut rows_of_others = 0_u64;
     let numbers: Vec<u64> = (from..=files).collect();
-    let fetch = async |file: u64| archive.get(&key_of(tenant, file), None, None).await;
+    let fetch = async |file: u64| archive.get_range(&key_of(tenant, file), 0..FILE_BYTES_MAX + 1).await;
     for some in numbers.chunks(AT_ONCE) {
         for (file, fetched) in some.iter().copied().zip(join_all(some.iter().map(|file| fetch(*file))).await) {
-            let Fetched::Found { bytes, .. } = fetched? else {
+            let Some(bytes) = fetched? else {
                 return Err(verifier.missing(file).into());
             };
             let is_new = last.as_ref().is_none_or(|head| file > head.files);
-            verifier.file(&file_name(file), &bytes, |_, line, _| {
+            verifier.offer(&file_name(file), &bytes, |_, line, _| {
                 // The record of a pin would else be a reason for the next one, for ever.
                 let is_own = line.windows(OWN.len()).any(|part| part == OWN);
                 rows_of_others += u64::from(is_new && !is_own);

@@ -7,7 +7,7 @@ pub use config::Config;
 
 use domain::fault::PortError;
 use domain::ids::TenantId;
-use domain::objects::{ObjectReader, ObjectWriter};
+use domain::objects::{ObjectHistory, ObjectReader, ObjectWriter};
 use domain::signing::MessageSigner;
 use event::Content;
 use jiff::Timestamp;
@@ -28,6 +28,8 @@ pub struct AuditSeal {
     pub reader: Arc<dyn ObjectReader>,
     /// The archive.
     pub writer: Arc<dyn ObjectWriter>,
+    /// The archive.
+    pub history: Arc<dyn ObjectHistory>,
     /// The key.
     pub signer: Box<dyn MessageSigner>,
     /// What time it is.
@@ -35,30 +37,38 @@ pub struct AuditSeal {
     chains: Mutex<Chains>,
     keys: Mutex<Option<Arc<[PublicKey]>>>,
     trusted: String,
+    disowned: Vec<String>,
 }
 
 impl AuditSeal {
     /// Over these stores.
-    pub fn new(
-        reader: Arc<dyn ObjectReader>,
-        writer: Arc<dyn ObjectWriter>,
+    pub fn new<A: ObjectReader + ObjectWriter + ObjectHistory + 'static>(
+        archive: Arc<A>,
         signer: Box<dyn MessageSigner>,
         clock: fn() -> Timestamp,
     ) -> Self {
-        Self { reader, writer, signer, clock, chains: Mutex::default(), keys: Mutex::default(), trusted: String::new() }
+        let (chains, keys) = (Mutex::default(), Mutex::default());
+        let (reader, writer) = (archive.clone(), archive.clone());
+        Self { reader, writer, history: archive, signer, clock, chains, keys, trusted: String::new(), disowned: Vec::new() }
     }
 
     /// The function on AWS.
     pub fn connect(config: &Config, sdk: &aws_types::SdkConfig) -> Self {
         let archive = Arc::new(Bucket::new(sdk, config.archive_bucket.clone()));
         let key = Box::new(KmsKey::new(sdk, config.seal_key.clone()));
-        Self::new(archive.clone(), archive, key, now).trusting(&config.trusted_keys)
+        Self::new(archive, key, now).trusting(&config.trusted_keys).disowning(&config.disowned_keys)
     }
 
     /// Trusts the files of other keys as well: their names, with commas between them.
     #[must_use]
     pub fn trusting(self, names: &str) -> Self {
         Self { trusted: names.to_owned(), ..self }
+    }
+
+    /// Says of other keys that somebody else signs with them: their names, with commas between them.
+    #[must_use]
+    pub fn disowning(self, names: &str) -> Self {
+        Self { disowned: names.split(',').map(str::to_owned).collect(), ..self }
     }
 
     /// The key's public half, and the others that count; laid into the archive at the first use.
@@ -78,8 +88,10 @@ impl AuditSeal {
         Sealer {
             reader: self.reader.as_ref(),
             writer: self.writer.as_ref(),
+            history: self.history.as_ref(),
             signer: self.signer.as_ref(),
             keys,
+            disowned: &self.disowned,
             clock: &self.clock,
         }
     }
@@ -127,6 +139,10 @@ pub async fn handle(app: &AuditSeal, event: &Value, id: &str) -> Result<Value, E
                 total.files += sealed.files;
                 total.repeated += sealed.repeated;
                 total.races += sealed.races;
+                if sealed.strangers > 0 {
+                    tracing::error!(%tenant, strangers = sealed.strangers, "files that the seal did not write were passed over");
+                    total.strangers += sealed.strangers;
+                }
             }
             Err(error @ SealRowsError::Archive(_)) => {
                 let (first_row, last_row) = (rows.first().map(|row| &*row.id), rows.last().map(|row| &*row.id));
@@ -143,6 +159,9 @@ pub async fn handle(app: &AuditSeal, event: &Value, id: &str) -> Result<Value, E
     if foreign > 0 {
         tracing::warn!(foreign, "items of the audit table that belong to no tenant");
         alert("audit-seal", "UnsealedItems", f64::from(foreign));
+    }
+    if total.strangers > 0 {
+        alert("audit-seal", "StrangersFiles", total.strangers as f64);
     }
     for (name, count) in [("SealedRows", total.rows), ("SealedFiles", total.files), ("RepeatedRows", total.repeated)] {
         invocation.metric(name, Unit::Count, count as f64);

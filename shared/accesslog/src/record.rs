@@ -47,12 +47,12 @@ pub fn read(line: &str) -> Result<AccessRecord, ReadRecordError> {
 mod tests {
     use super::*;
 
-    const LINE: &str = r#"{"requestId":"c6af9ac6-7b61-11e6-9a41-93e8deadbeef","time":"1767600000123","method":"GET","resource":"/documents","status":"200","latency":"12","subject":"7a1e","refusal":"-","integration":"200"}"#;
+    const LINE: &str = r#"{"requestId":"JKJaXmPLvHcESHA=","time":"1767600000123","method":"GET","resource":"/documents","status":"200","latency":"12","subject":"7a1e","refusal":"-","integration":"200"}"#;
 
     #[test]
     fn a_line_is_read_as_the_gateway_writes_it_and_nothing_else_is() {
         let record = read(LINE).unwrap();
-        assert_eq!(record.request.as_str(), "c6af9ac6-7b61-11e6-9a41-93e8deadbeef");
+        assert_eq!(record.request.as_str(), "JKJaXmPLvHcESHA=");
         assert_eq!((record.at.as_millisecond(), record.status), (1_767_600_000_123, 200));
         assert_eq!((record.refusal, record.is_integrated), (None, true));
         let refused = LINE.replace(r#""refusal":"-","integration":"200""#, r#""refusal":"UNAUTHORIZED","integration":"-""#);
@@ -67,6 +67,6 @@ mod tests {
         ] {
             assert_eq!(read(bad), Err(ReadRecordError), "{bad}");
         }
-        assert!(read(&LINE.replace("c6af9ac6-7b61-11e6-9a41-93e8deadbeef", "-")).is_err());
+        assert!(read(&LINE.replace("JKJaXmPLvHcESHA=", "-")).is_err());
     }
 }

@@ -12,13 +12,17 @@ use lambda_http::{Request, RequestExt as _};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// The request's id as the gateway gave it.
+/// The request's id as the gateway gave it: the extended one. The other one a caller may choose (`X-Amzn-RequestId`), and stands
+/// in only for an event that no gateway made.
 pub fn request_id(request: &Request) -> RequestId {
     let id = match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV1(context)) => context.request_id.clone(),
+        Some(RequestContext::ApiGatewayV1(context)) => {
+            let own = context.other.get("extendedRequestId").and_then(Value::as_str);
+            own.filter(|own| !own.is_empty()).or(context.request_id.as_deref()).map(RequestId::new)
+        }
         _ => None,
     };
-    RequestId::new(&id.unwrap_or_default())
+    id.unwrap_or_else(|| RequestId::new(""))
 }
 
 /// The context of a request, from the verified claims.

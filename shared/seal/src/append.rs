@@ -8,16 +8,21 @@
 //! times never run backwards along the chain. A row that was written at w is therefore in none of the files before the
 //! last one that is older than w. The stream forgets after a day; the search back is that long at most, and in ordinary life
 //! it ends at the last file.
+//!
+//! Somebody else may write a file under the next number, and it is locked there. It is passed over: the next file says in its
+//! signed digest which one it follows. All writers fill the first free number, and all judge by the same bytes, so that this is
+//! as exactly-once as before. Only what was there first is a stranger's: nothing is built over another version of a file, or this
+//! would be a way to have sealed rows forgotten under the seal's own signature.
 
 use crate::canonical::Row;
-use crate::file::{File, build, file_name, key_of, public_key_object};
+use crate::file::{FILE_BYTES_MAX, File, build, file_name, key_of, public_key_object, read_file};
 use crate::key::{PublicKey, signed_message};
 use crate::merkle::Peaks;
 use crate::proof::event_of_line;
-use crate::verify::{Finding, Start, TrailVerifier};
+use crate::verify::{Finding, Start, TrailVerifier, Why};
 use domain::fault::PortError;
 use domain::ids::TenantId;
-use domain::objects::{Fetched, ObjectReader, ObjectWriter, WriteCondition};
+use domain::objects::{ObjectHistory, ObjectReader, ObjectWriter, WriteCondition};
 use domain::signing::MessageSigner;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
@@ -31,6 +36,9 @@ const RACES_MAX: u32 = 64;
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(26);
 /// Files on their way at the same time. A replay of a day reads thousands.
 const AT_ONCE: u64 = 16;
+
+/// Files of strangers in a row that are passed over. More of them are not passed over but told.
+const STRANGERS_MAX: u64 = 64;
 
 /// Why rows are not sealed yet. All of them may be offered again.
 #[derive(Debug, thiserror::Error)]
@@ -57,17 +65,38 @@ pub struct Sealed {
     pub repeated: u64,
     /// Races that were lost.
     pub races: u32,
+    /// Files of strangers that were passed over.
+    pub strangers: u64,
 }
 
 /// What is remembered of one tenant's chain. Only ever what was read or written: a copy that is too old costs a lost race.
 #[derive(Default)]
 struct Known {
     last: Option<File>,
+    /// Files of strangers behind the last one.
+    strangers: u64,
     peaks: Peaks,
-    /// When each of the last files was sealed, and the ids in it; the newest last.
-    recent: VecDeque<(Timestamp, Vec<Arc<str>>)>,
+    /// The last files, the newest last.
+    recent: VecDeque<Recent>,
     ids: HashSet<Arc<str>>,
 }
+
+/// What is remembered of one file.
+struct Recent {
+    sealed: Timestamp,
+    /// The number of the file before.
+    before: u64,
+    ids: Vec<Arc<str>>,
+}
+
+/// What lies under a number.
+enum Judged {
+    Ours(Box<Checked>),
+    Stranger(Finding),
+}
+
+/// A file of ours, the peaks with it, and the ids in it.
+type Checked = (File, Peaks, Vec<Arc<str>>);
 
 /// What a function remembers between calls.
 #[derive(Default)]
@@ -79,10 +108,14 @@ pub struct Sealer<'a> {
     pub reader: &'a dyn ObjectReader,
     /// The archive.
     pub writer: &'a dyn ObjectWriter,
+    /// The archive.
+    pub history: &'a dyn ObjectHistory,
     /// The key.
     pub signer: &'a dyn MessageSigner,
     /// Its public half, first, and those before it.
     pub keys: &'a [PublicKey],
+    /// Names of keys with which somebody else has signed, as whoever deploys has found.
+    pub disowned: &'a [String],
     /// What time it is.
     pub clock: &'a (dyn Fn() -> Timestamp + Send + Sync),
 }
@@ -101,11 +134,16 @@ impl Sealer<'_> {
 
     /// Seals rows of one tenant, in their order. When it returns without an error, each of them is in the chain once.
     pub async fn seal(&self, chains: &mut Chains, tenant: &TenantId, rows: &[Row]) -> Result<Sealed, SealRowsError> {
-        let mut known = match chains.0.remove(tenant) {
-            Some(known) => known,
-            None => self.find_end(tenant).await?,
+        let mut strangers = 0;
+        let mut known = if let Some(known) = chains.0.remove(tenant) {
+            known
+        } else {
+            let known = self.find_end(tenant).await?;
+            strangers = known.strangers;
+            known
         };
         let sealed = self.append(&mut known, tenant, rows).await;
+        let sealed = sealed.map(|sealed| Sealed { strangers: sealed.strangers + strangers, ..sealed });
         // What was read and written stays so whatever failed after it: the next try goes on from there, however long the way is.
         if !matches!(sealed, Err(SealRowsError::Archive(_))) {
             chains.0.insert(tenant.clone(), known);
@@ -129,7 +167,7 @@ impl Sealer<'_> {
                 known.forget();
                 return Ok(sealed);
             }
-            let unsealed = build(tenant, known.last.as_ref(), &known.peaks, &left, (self.clock)(), &key);
+            let unsealed = build(tenant, (known.last.as_ref(), known.next()), &known.peaks, &left, (self.clock)(), &key);
             let signature = self.signer.sign(signed_message(unsealed.text.as_bytes()).as_bytes()).await?;
             let (peaks, count) = (unsealed.peaks.clone(), unsealed.rows());
             let file = unsealed.sealed(signature);
@@ -139,13 +177,13 @@ impl Sealer<'_> {
                     let rest = left.split_off(count as usize);
                     let ids = left.into_iter().map(|row| row.id.into()).collect();
                     left = rest;
-                    known.extend(file, peaks, ids);
+                    known.extend((file, peaks, ids));
                     sealed.files += 1;
                     sealed.rows += count;
                 }
                 Err(PortError::Conflict { .. }) if sealed.races < RACES_MAX => {
                     sealed.races += 1;
-                    self.catch_up(known, tenant).await?;
+                    sealed.strangers += self.catch_up(known, tenant).await?;
                 }
                 Err(PortError::Conflict { .. }) => return Err(SealRowsError::Races),
                 Err(error) => return Err(error.into()),
@@ -154,32 +192,52 @@ impl Sealer<'_> {
     }
 
     async fn fetch(&self, tenant: &TenantId, file: u64) -> Result<Option<Vec<u8>>, PortError> {
-        match self.reader.get(&key_of(tenant, file), None, None).await? {
-            Fetched::Found { bytes, .. } => Ok(Some(bytes)),
-            Fetched::NotModified | Fetched::Absent => Ok(None),
-        }
+        // What a stranger has laid there may be of any size.
+        self.reader.get_range(&key_of(tenant, file), 0..FILE_BYTES_MAX + 1).await
     }
 
-    /// The end of a chain that is not remembered.
+    /// The end of a chain that is not remembered: the last file that is of it, and what strangers have laid behind that one.
     async fn find_end(&self, tenant: &TenantId) -> Result<Known, SealRowsError> {
         let there = count_files(self.reader, tenant).await?;
         let mut known = Known::default();
-        if there > 0
-            && let Some(bytes) = self.fetch(tenant, there).await?
-        {
-            let (file, peaks, ids) = self.checked(tenant, there, &bytes, None)?;
-            known.extend(file, peaks, ids);
+        let mut strange = None;
+        let reach = there.saturating_sub(STRANGERS_MAX);
+        for number in (reach + 1..=there).rev() {
+            let Some(bytes) = self.fetch(tenant, number).await? else { continue };
+            match self.checked(tenant, number, &bytes) {
+                Ok(checked) => {
+                    known.extend(checked);
+                    break;
+                }
+                Err(finding) if finding.why.may_be_strange() => strange = strange.or(Some(finding)),
+                Err(finding) => return Err(finding.into()),
+            }
         }
+        match strange {
+            Some(finding) if known.last.is_none() && reach > 0 => return Err(finding.into()),
+            Some(_) => self.catch_up(&mut known, tenant).await?,
+            None => 0,
+        };
         Ok(known)
     }
 
-    /// Reads what others have written since.
-    async fn catch_up(&self, known: &mut Known, tenant: &TenantId) -> Result<(), SealRowsError> {
+    /// Reads what others have written since; answers how many files of strangers were passed over.
+    async fn catch_up(&self, known: &mut Known, tenant: &TenantId) -> Result<u64, SealRowsError> {
+        let mut strangers = 0;
         loop {
-            let next = known.last.as_ref().map_or(1, |file| file.digest.file + 1);
-            let Some(bytes) = self.fetch(tenant, next).await? else { return Ok(()) };
-            let (file, peaks, ids) = self.checked(tenant, next, &bytes, known.last.as_ref())?;
-            known.extend(file, peaks, ids);
+            let next = known.next();
+            let Some(bytes) = self.fetch(tenant, next).await? else { return Ok(strangers) };
+            match self.judge(known, tenant, next, &bytes)? {
+                Judged::Ours(checked) => known.extend(*checked),
+                Judged::Stranger(finding) => {
+                    // Locked versions stay: what has one version only was never anything else.
+                    if self.history.versions(&key_of(tenant, next)).await?.len() != 1 {
+                        return Err(finding.into());
+                    }
+                    strangers += 1;
+                    known.strangers += 1;
+                }
+            }
         }
     }
 
@@ -192,33 +250,56 @@ impl Sealer<'_> {
             at_once = (at_once * 2).min(AT_ONCE);
             let fetched = join_all(numbers.iter().map(|file| self.fetch(tenant, *file))).await;
             for (number, bytes) in numbers.into_iter().zip(fetched) {
+                // What lies between two files of the trail is a stranger's: the later one has signed that.
+                if known.recent.front().is_some_and(|recent| recent.before < number) {
+                    continue;
+                }
                 let Some(bytes) = bytes? else {
-                    let verifier = TrailVerifier::new(self.keys, Some(tenant.clone()), Start::Anywhere, Vec::new());
-                    return Err(verifier.missing(number).into());
+                    return Err(self.verifier(tenant).missing(number).into());
                 };
-                let (file, _, ids) = self.checked(tenant, number, &bytes, None)?;
+                let (file, _, ids) = self.checked(tenant, number, &bytes)?;
                 known.ids.extend(ids.iter().cloned());
-                known.recent.push_front((file.digest.time, ids));
+                known.recent.push_front(Recent { sealed: file.digest.time, before: file.digest.before(), ids });
             }
         }
         Ok(())
     }
 
-    /// A file of the archive, if it is one that the key signed and that follows the one before. Nothing is built on another.
-    fn checked(
-        &self,
-        tenant: &TenantId,
-        number: u64,
-        bytes: &[u8],
-        before: Option<&File>,
-    ) -> Result<(File, Peaks, Vec<Arc<str>>), Finding> {
-        let mut verifier = TrailVerifier::new(self.keys, Some(tenant.clone()), Start::Anywhere, Vec::new());
+    /// Whether a file under the next number is the trail's next one, or a stranger's, of which nothing counts.
+    fn judge(&self, known: &Known, tenant: &TenantId, number: u64, bytes: &[u8]) -> Result<Judged, Finding> {
+        let last = known.last.as_ref();
+        let follows = |file: &File| {
+            file.digest.before() == last.map_or(0, |last| last.digest.file) && file.digest.previous == last.map(File::hash)
+        };
+        match self.checked(tenant, number, bytes) {
+            Ok(checked) if follows(&checked.0) => Ok(Judged::Ours(Box::new(checked))),
+            Ok(_) => Err(Finding { why: Why::NotChained, ..self.verifier(tenant).stray(&file_name(number)) }),
+            // Well made and in its place, but under a key that nobody named: a stranger's, or one of ours that was forgotten. Only
+            // whoever deploys can tell, and until then nothing is built beside it.
+            Err(finding)
+                if finding.why == Why::UnknownKey && read_file(bytes).is_ok_and(|file| self.may_be_ours(&file, follows)) =>
+            {
+                Err(finding)
+            }
+            Err(finding) if finding.why.may_be_strange() && known.strangers < STRANGERS_MAX => Ok(Judged::Stranger(finding)),
+            Err(finding) => Err(finding),
+        }
+    }
+
+    fn may_be_ours(&self, file: &File, follows: impl Fn(&File) -> bool) -> bool {
+        follows(file) && !self.disowned.contains(&file.digest.key)
+    }
+
+    fn verifier(&self, tenant: &TenantId) -> TrailVerifier<'_> {
+        TrailVerifier::new(self.keys, Some(tenant.clone()), Start::Anywhere, Vec::new())
+    }
+
+    /// A file of the archive, if it is one that the key signed for this place.
+    fn checked(&self, tenant: &TenantId, number: u64, bytes: &[u8]) -> Result<Checked, Finding> {
+        let mut verifier = self.verifier(tenant);
         let mut ids = Vec::new();
         let name = file_name(number);
         let file = verifier.file(&name, bytes, |_, line, _| ids.extend(event_of_line(line).map(|(_, id)| Arc::from(id))))?;
-        if before.is_some_and(|before| file.digest.previous != Some(before.hash())) {
-            return Err(verifier.stray(&name));
-        }
         Ok((file, verifier.peaks().clone(), ids))
     }
 }
@@ -242,25 +323,29 @@ pub async fn count_files(reader: &dyn ObjectReader, tenant: &TenantId) -> Result
 }
 
 impl Known {
-    fn extend(&mut self, file: File, peaks: Peaks, ids: Vec<Arc<str>>) {
+    fn extend(&mut self, (file, peaks, ids): Checked) {
         self.ids.extend(ids.iter().cloned());
-        self.recent.push_back((file.digest.time, ids));
-        (self.last, self.peaks) = (Some(file), peaks);
+        self.recent.push_back(Recent { sealed: file.digest.time, before: file.digest.before(), ids });
+        (self.last, self.peaks, self.strangers) = (Some(file), peaks, 0);
+    }
+
+    /// The next number.
+    fn next(&self) -> u64 {
+        self.last.as_ref().map_or(0, |file| file.digest.file) + self.strangers + 1
     }
 
     /// The next file back, if it may hold a row that was written then.
     fn file_before(&self, written: i64) -> Option<u64> {
-        let last = self.last.as_ref()?.digest.file;
-        let is_old_enough = self.recent.front().is_some_and(|(time, _)| time.as_second() < written);
-        last.checked_sub(self.recent.len() as u64).filter(|file| *file > 0 && !is_old_enough)
+        let oldest = self.recent.front()?;
+        Some(oldest.before).filter(|file| *file > 0 && oldest.sealed.as_second() >= written)
     }
 
     /// Lets go what the stream cannot repeat any more; files that hold it are read again when somebody offers it all the same.
     fn forget(&mut self) {
-        let Some(newest) = self.recent.back().map(|(time, _)| *time) else { return };
-        let is_old = |time: &Timestamp| newest.duration_since(*time) > REMEMBERED;
-        while self.recent.len() > 1 && self.recent.front().is_some_and(|(time, _)| is_old(time)) {
-            for id in self.recent.pop_front().map(|(_, ids)| ids).unwrap_or_default() {
+        let Some(newest) = self.recent.back().map(|recent| recent.sealed) else { return };
+        let is_old = |recent: &Recent| newest.duration_since(recent.sealed) > REMEMBERED;
+        while self.recent.len() > 1 && self.recent.front().is_some_and(is_old) {
+            for id in self.recent.pop_front().map(|recent| recent.ids).unwrap_or_default() {
                 self.ids.remove(&id);
             }
         }

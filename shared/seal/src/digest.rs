@@ -21,6 +21,9 @@ pub struct Digest {
     pub tenant: TenantId,
     /// Which file of it, from 1, without gaps.
     pub file: u64,
+    /// The file that it follows, if that is not the one before it by number: what lies between was not written by the seal,
+    /// and this says so for good.
+    pub follows: Option<u64>,
     /// When it was sealed: never before the file before it, and never before a row in it was written.
     pub time: Timestamp,
     /// Rows up to the file before, and their peaks: appending and checking begin here.
@@ -57,6 +60,8 @@ struct Wire {
     format: u32,
     tenant: TenantId,
     file: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    follows: Option<u64>,
     path: String,
     time: Timestamp,
     first: u64,
@@ -73,6 +78,11 @@ struct Wire {
 }
 
 impl Digest {
+    /// The number of the file of the trail that it follows; 0 if there is none.
+    pub fn before(&self) -> u64 {
+        self.follows.unwrap_or(self.file.saturating_sub(1))
+    }
+
     /// The number of the file's first row.
     pub const fn first(&self) -> u64 {
         self.base.count() + 1
@@ -89,6 +99,7 @@ impl Digest {
             format: FORMAT,
             tenant: self.tenant.clone(),
             file: self.file,
+            follows: self.follows,
             path: crate::file::key_of(&self.tenant, self.file),
             time: self.time,
             first: self.first(),
@@ -118,6 +129,7 @@ impl Digest {
             rows: read.last.checked_sub(before).filter(|rows| *rows > 0).ok_or(ReadDigestError)?,
             tenant: read.tenant,
             file: read.file,
+            follows: read.follows,
             time: read.time,
             rows_sha256: hash(&read.rows_sha256)?,
             rows_bytes: read.rows_bytes,
@@ -128,7 +140,8 @@ impl Digest {
             previous_signature: bytes(&read.previous_signature)?,
             key: read.key,
         };
-        let is_whole = digest.marks.len() as u64 == digest.rows.saturating_mul(MARK_BYTES as u64) && digest.file > 0;
+        let is_apart = digest.follows.is_none_or(|before| before < digest.file - digest.file.min(1));
+        let is_whole = digest.marks.len() as u64 == digest.rows.saturating_mul(MARK_BYTES as u64) && digest.file > 0 && is_apart;
         // One content, one text: whatever is not said exactly so was not written by us.
         if is_whole && digest.text() == text { Ok(digest) } else { Err(ReadDigestError) }
     }

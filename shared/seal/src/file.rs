@@ -21,6 +21,8 @@ pub const ROWS_MAX: usize = 4_096;
 pub const TEXT_BYTES_MAX: usize = 8 << 20;
 /// What a reader takes at most, whatever a file says of itself.
 const READ_BYTES_MAX: u64 = 16 << 20;
+/// A whole file at most: what is longer was not written by the seal, and so much of it shows that.
+pub const FILE_BYTES_MAX: u64 = READ_BYTES_MAX + MEMBER_BYTES_MAX as u64;
 /// Header of a gzip member: deflate, no name, no time, no system.
 const GZIP: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 /// A last block that is stored, not compressed.
@@ -138,8 +140,17 @@ impl Unsealed {
     }
 }
 
-/// Makes the file that follows another, of as many rows from the front as fit; at least one.
-pub fn build(tenant: &TenantId, previous: Option<&File>, base: &Peaks, rows: &[Row], now: Timestamp, key: &str) -> Unsealed {
+/// Makes the file that follows another under a number, of as many rows from the front as fit; at least one. Between the two
+/// numbers lies only what the seal has not written.
+pub fn build(
+    tenant: &TenantId,
+    (previous, number): (Option<&File>, u64),
+    base: &Peaks,
+    rows: &[Row],
+    now: Timestamp,
+    key: &str,
+) -> Unsealed {
+    let before = previous.map_or(0, |file| file.digest.file);
     let mut peaks = base.clone();
     let (mut text, mut marks, mut taken) = (String::new(), Vec::new(), 0);
     let mut time = previous.map_or(now, |file| file.digest.time.max(now));
@@ -162,7 +173,8 @@ pub fn build(tenant: &TenantId, previous: Option<&File>, base: &Peaks, rows: &[R
     let packed = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish()).unwrap_or_default();
     let digest = Digest {
         tenant: tenant.clone(),
-        file: previous.map_or(1, |file| file.digest.file + 1),
+        file: number,
+        follows: (before + 1 < number).then_some(before),
         time,
         base: base.clone(),
         rows: taken,

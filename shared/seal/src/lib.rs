@@ -24,7 +24,10 @@ mod verify;
 pub use append::{Chains, SealRowsError, Sealed, Sealer, count_files};
 pub use canonical::{Row, canonical_row, line, row_of_image};
 pub use digest::{Digest, Head, ReadDigestError};
-pub use file::{File, MEMBER_BYTES_MAX, ROWS_MAX, Unsealed, build, file_name, key_of, public_key_object, read_digest, read_file};
+pub use file::{
+    FILE_BYTES_MAX, File, MEMBER_BYTES_MAX, ROWS_MAX, Unsealed, build, file_name, key_of, public_key_object, read_digest,
+    read_file,
+};
 pub use key::{PublicKey, ReadKeyError, Signature, signed_message};
 pub use merkle::{Hash, Peaks, RangeRoots, hex, leaf, node, path_ranges, unhex, verify_path};
 pub use proof::{CheckProofError, Proof, Prover, event_of_line};

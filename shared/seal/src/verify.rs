@@ -77,6 +77,19 @@ pub enum Why {
 }
 
 impl Why {
+    /// Whether it can be said of a file that somebody laid among those of the trail, of which nothing counts.
+    pub(crate) const fn may_be_strange(&self) -> bool {
+        matches!(
+            self,
+            Self::Malformed
+                | Self::Unsigned
+                | Self::UnknownKey
+                | Self::BadSignature
+                | Self::OtherTenant
+                | Self::OtherPlace { .. }
+        )
+    }
+
     /// The stable code.
     pub const fn code(&self) -> &'static str {
         match self {
@@ -148,6 +161,8 @@ pub struct Report {
     pub rows: u64,
     /// Bytes of the rows' text.
     pub text_bytes: u64,
+    /// Numbers between its files under which the seal has found files of a stranger, and has signed that it passed over them.
+    pub strangers: Vec<u64>,
     /// Pinned heads that were met.
     pub heads: usize,
     /// Where the trail is now.
@@ -176,6 +191,10 @@ pub struct TrailVerifier<'a> {
     rows: u64,
     files: u64,
     text_bytes: u64,
+    strangers: Vec<u64>,
+    /// The first file that is not the trail's since the last one that is: unsound, unless the next one has signed that it
+    /// passed over it.
+    strange: Option<Finding>,
 }
 
 impl<'a> TrailVerifier<'a> {
@@ -184,7 +203,8 @@ impl<'a> TrailVerifier<'a> {
         heads.sort_by_key(|head| head.files);
         let tenant = tenant.or_else(|| heads.first().map(|head| head.tenant.clone()));
         let (peaks, last) = (Peaks::default(), None);
-        Self { keys, tenant, start, heads, peaks, last, pinned: 0, met: 0, rows: 0, files: 0, text_bytes: 0 }
+        let (rows, files, text_bytes, strangers, strange) = (0, 0, 0, Vec::new(), None);
+        Self { keys, tenant, start, heads, peaks, last, pinned: 0, met: 0, rows, files, text_bytes, strangers, strange }
     }
 
     /// The file that comes next, or `None` if that is open.
@@ -227,7 +247,7 @@ impl<'a> TrailVerifier<'a> {
         let mut last = None;
         for name in files {
             let bytes = read(&name).map_err(FolderError::Unreadable)?;
-            last = Some(self.file(&name, &bytes, &mut each)?);
+            last = self.offer(&name, &bytes, &mut each)?.or(last);
         }
         if let Some(name) = strays.first() {
             return Err(self.stray(name).into());
@@ -235,14 +255,31 @@ impl<'a> TrailVerifier<'a> {
         Ok((self.finish()?, last))
     }
 
+    /// Checks what lies under the next number: a file of the trail, or one of which the next file must say that it is none.
+    pub fn offer(&mut self, name: &str, bytes: &[u8], each: impl FnMut(u64, &[u8], Hash)) -> Result<Option<File>, Finding> {
+        match self.file(name, bytes, each) {
+            Ok(file) => {
+                self.strange = None;
+                Ok(Some(file))
+            }
+            Err(finding) if finding.why.may_be_strange() || matches!(finding.why, Why::Missing(_)) => {
+                self.strange.get_or_insert(finding);
+                Ok(None)
+            }
+            Err(finding) => Err(self.strange.take().unwrap_or(finding)),
+        }
+    }
+
     /// Checks the next file, and hands each of its rows on. `name` is what it is called where it was found.
     pub fn file(&mut self, name: &str, bytes: &[u8], mut each: impl FnMut(u64, &[u8], Hash)) -> Result<File, Finding> {
-        if let Some(expected) = self.expected()
-            && name != file_name(expected)
-        {
-            return Err(self.finding(name, Why::Missing(file_name(expected))));
+        let expected = self.expected();
+        let missing = expected.filter(|expected| name != file_name(*expected)).map(|expected| Why::Missing(file_name(expected)));
+        let file = read_file(bytes);
+        let passes_over = |file: &File| expected.is_some_and(|expected| file.digest.follows == Some(expected - 1));
+        if let Some(missing) = missing.filter(|_| self.strange.is_none() && !file.as_ref().is_ok_and(passes_over)) {
+            return Err(self.finding(name, missing));
         }
-        let file = read_file(bytes).map_err(|why| self.finding(name, why))?;
+        let file = file.map_err(|why| self.finding(name, why))?;
         self.header(name, &file).map_err(|why| self.finding(name, why))?;
         let digest = &file.digest;
         let (text, damage) = match file.unpack() {
@@ -286,6 +323,7 @@ impl<'a> TrailVerifier<'a> {
             return Err(after(Why::WrongRoot, digest.first()));
         }
         self.meet_heads(name, &file)?;
+        self.strangers.extend(expected.into_iter().flat_map(|expected| expected..digest.file));
         (self.files, self.rows, self.text_bytes) = (self.files + 1, self.rows + digest.rows, self.text_bytes + digest.text_bytes);
         self.tenant = Some(digest.tenant.clone());
         self.peaks = peaks;
@@ -308,14 +346,15 @@ impl<'a> TrailVerifier<'a> {
             return Err(Why::OtherPlace { said: key_of(&digest.tenant, digest.file) });
         }
         let Some(last) = &self.last else {
-            let is_first = digest.file == 1 && digest.base == Peaks::default() && digest.previous.is_none();
+            let is_first = digest.before() == 0 && digest.base == Peaks::default() && digest.previous.is_none();
             return if is_first || (self.start == Start::Anywhere && digest.previous.is_some()) {
                 Ok(())
             } else {
                 Err(Why::NotChained)
             };
         };
-        if digest.previous != Some(last.hash) || digest.previous_signature != last.signature || digest.base != self.peaks {
+        let follows = digest.before() == last.digest.file && digest.previous == Some(last.hash);
+        if !follows || digest.previous_signature != last.signature || digest.base != self.peaks {
             return Err(Why::NotChained);
         }
         if digest.time < last.digest.time { Err(Why::TimeRunsBackwards) } else { Ok(()) }
@@ -336,13 +375,16 @@ impl<'a> TrailVerifier<'a> {
     }
 
     /// The end of the trail.
-    pub fn finish(self) -> Result<Report, Finding> {
+    pub fn finish(mut self) -> Result<Report, Finding> {
+        if let Some(finding) = self.strange.take() {
+            return Err(finding);
+        }
         let is_period = self.start == Start::Anywhere;
         let reached = self.last.as_ref().map_or(0, |link| link.digest.file);
         if let Some(head) = self.heads.iter().find(|head| head.files > reached) {
             return Err(self.finding(&file_name(reached + 1), Why::EndsBeforeHead { count: head.count }));
         }
-        let begins = reached - self.files.min(reached) + 1;
+        let begins = reached - (self.files + self.strangers.len() as u64).min(reached) + 1;
         // A head from before the period says nothing about it.
         let unmet = self.heads.iter().filter(|head| head.files >= begins).count() != self.met;
         if self.last.is_none() || (unmet && !is_period) {
@@ -352,6 +394,7 @@ impl<'a> TrailVerifier<'a> {
             files: self.files,
             rows: self.rows,
             text_bytes: self.text_bytes,
+            strangers: self.strangers,
             heads: self.met,
             head: self.last.map(|link| link.digest.head()),
         })

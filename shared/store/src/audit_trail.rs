@@ -8,10 +8,10 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use aws_types::SdkConfig;
-use domain::audit::coverage::RequestTrail;
+use domain::audit::coverage::{AccessRecord, RequestTrail};
 use domain::audit::search::{AuditTrail, TrailFilter, TrailPage, TrailRow};
 use domain::fault::PortError;
-use domain::ids::{RequestId, TenantId};
+use domain::ids::TenantId;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -36,14 +36,17 @@ impl AuditRows {
         Self { client: Client::new(config), name }
     }
 
-    async fn has_row(&self, request: &RequestId) -> Result<bool, PortError> {
+    async fn has_row(&self, request: &AccessRecord) -> Result<bool, PortError> {
+        let time = request.rows_between();
         let found = self
             .client
             .query()
             .table_name(&self.name)
             .index_name("by-request")
-            .key_condition_expression("request_id = :request")
-            .expression_attribute_values(":request", s(request.as_str()))
+            .key_condition_expression("request_id = :request AND sk BETWEEN :from AND :to")
+            .expression_attribute_values(":request", s(request.request.as_str()))
+            .expression_attribute_values(":from", s(edge(time.from, 0)))
+            .expression_attribute_values(":to", s(edge(time.to, 0)))
             .limit(1)
             .select(Select::Count)
             .send()
@@ -55,7 +58,7 @@ impl AuditRows {
 
 #[async_trait]
 impl RequestTrail for AuditRows {
-    async fn has_rows(&self, requests: &[RequestId]) -> Result<Vec<bool>, PortError> {
+    async fn has_rows(&self, requests: &[AccessRecord]) -> Result<Vec<bool>, PortError> {
         let mut found = Vec::with_capacity(requests.len());
         for some in requests.chunks(AT_ONCE) {
             for has_row in join_all(some.iter().map(|request| self.has_row(request))).await {

@@ -2,12 +2,12 @@
 
 use crate::simple::MemoryAuditLog;
 use async_trait::async_trait;
-use domain::audit::coverage::RequestTrail;
+use domain::audit::coverage::{AccessRecord, RequestTrail};
 use domain::audit::receive::{EventIntake, Taken};
 use domain::audit::search::{AuditTrail, TrailFilter, TrailPage, TrailRow};
 use domain::audit::{AuditEvent, AuditLog as _};
 use domain::fault::PortError;
-use domain::ids::{RequestId, TenantId};
+use domain::ids::TenantId;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use ulid::Ulid;
@@ -62,9 +62,12 @@ impl EventIntake for MemoryTrail {
 
 #[async_trait]
 impl RequestTrail for MemoryTrail {
-    async fn has_rows(&self, requests: &[RequestId]) -> Result<Vec<bool>, PortError> {
+    async fn has_rows(&self, requests: &[AccessRecord]) -> Result<Vec<bool>, PortError> {
         let events = self.log.events();
-        Ok(requests.iter().map(|request| events.iter().any(|event| event.request_id == *request)).collect())
+        let is_its = |request: &AccessRecord, event: &AuditEvent| {
+            event.request_id == request.request && request.rows_between().holds(event.recorded)
+        };
+        Ok(requests.iter().map(|request| events.iter().any(|event| is_its(request, event))).collect())
     }
 }
 

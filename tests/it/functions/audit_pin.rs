@@ -37,7 +37,7 @@ impl House {
     /// Seals rows of the tenant main, one batch each.
     async fn seal(&self, archive: &MemoryObjects, rows: &[(&str, &str)]) {
         let store = Arc::new(archive.clone());
-        let app = AuditSeal::new(store.clone(), store, Box::new(MemoryKey::of_seed(1)), fixed_now);
+        let app = AuditSeal::new(store, Box::new(MemoryKey::of_seed(1)), fixed_now);
         for (id, kind) in rows {
             let image = json!({ "pk": { "S": "TENANT#main" }, "sk": { "S": id }, "event_type": { "S": kind } });
             let record = json!({ "eventName": "INSERT", "dynamodb": { "SequenceNumber": "1", "ApproximateCreationDateTime": 1, "NewImage": image } });

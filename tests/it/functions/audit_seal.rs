@@ -14,7 +14,7 @@ use tests::sealing;
 
 fn seal_over(archive: &MemoryObjects, key: u8) -> AuditSeal {
     let store = Arc::new(archive.clone());
-    AuditSeal::new(store.clone(), store, Box::new(MemoryKey::of_seed(key)), fixed_now)
+    AuditSeal::new(store, Box::new(MemoryKey::of_seed(key)), fixed_now)
 }
 
 async fn keys(seeds: &[u8]) -> Vec<PublicKey> {
@@ -122,7 +122,7 @@ async fn a_long_replay_goes_on_from_where_it_was_cut_off() {
     // A new process gets all of it again, and can make fifty calls at a time before something fails.
     let outage = Outage::default();
     let seen = Arc::new(archive.seen_through(outage.clone()));
-    let app = AuditSeal::new(seen.clone(), seen, Box::new(MemoryKey::of_seed(1)), fixed_now);
+    let app = AuditSeal::new(seen, Box::new(MemoryKey::of_seed(1)), fixed_now);
     let batch = json!({ "Records": (0..=FILES).map(record).collect::<Vec<_>>() });
     let mut tries = 0;
     loop {
@@ -139,23 +139,91 @@ async fn a_long_replay_goes_on_from_where_it_was_cut_off() {
 }
 
 #[tokio::test]
-async fn nothing_is_built_on_a_file_that_was_not_sealed_here() {
-    let archive = MemoryObjects::default();
-    handle(&seal_over(&archive, 1), &event("audit-seal.appended"), "r").await.expect("an answer");
+async fn nothing_is_built_on_or_over_a_file_that_is_not_what_was_sealed_here() {
     let name = "trail/main/000000000001.jsonl.gz";
-    archive.damage(name, |bytes| bytes[40] ^= 1);
-    let answer = handle(&seal_over(&archive, 1), &event("audit-seal.repeated-and-foreign"), "r").await.expect("an answer");
-    assert_eq!(answer, json!({ "batchItemFailures": [] }), "its rows are parked: the shard is for others too");
-    assert_eq!(archive.keys().iter().filter(|key| key.starts_with("trail/main/")).count(), 1);
+    // A bit of the digest, one of the rows, all of it: as a new version, which is what a bucket under lock takes.
+    for place in [40, usize::MAX, 0] {
+        let archive = MemoryObjects::default();
+        handle(&seal_over(&archive, 1), &event("audit-seal.appended"), "r").await.expect("an answer");
+        let (mut bytes, _) = archive.peek(name).expect("a file");
+        let last = bytes.len() - 20;
+        bytes[place.min(last)] ^= 1;
+        archive.upload(name, if place == 0 { b"gone" } else { &bytes }, &[]);
+        let answer = handle(&seal_over(&archive, 1), &event("audit-seal.repeated-and-foreign"), "r").await.expect("an answer");
+        assert_eq!(answer, json!({ "batchItemFailures": [] }), "its rows are parked: the shard is for others too");
+        assert_eq!(archive.keys().iter().filter(|key| key.starts_with("trail/main/")).count(), 1, "{place}");
+    }
+}
+
+#[tokio::test]
+async fn a_strangers_file_under_the_next_number_is_passed_over_and_told_of() {
+    let (archive, ours) = (MemoryObjects::default(), keys(&[1]).await);
+    handle(&seal_over(&archive, 1), &event("audit-seal.appended"), "r").await.expect("an answer");
+    let (first, _) = archive.peek("trail/main/000000000001.jsonl.gz").expect("a file");
+    archive.upload("trail/main/000000000002.jsonl.gz", b"not ours", &[]);
+    archive.upload("trail/main/000000000003.jsonl.gz", &first, &[]);
+    let rows = trail_rows(&archive, "main", &ours, 1);
+    let app = seal_over(&archive, 1);
+    handle(&app, &event("audit-seal.repeated-and-foreign"), "r").await.expect("an answer");
+    let (report, lines) = trail(&archive, "main", &ours);
+    assert_eq!((report.files, report.strangers.as_slice(), lines.len()), (2, [2, 3].as_slice(), rows + 1));
+    // A cold writer finds the end behind them, knows what is sealed already, and goes on.
+    handle(&seal_over(&archive, 1), &event("audit-seal.appended"), "r").await.expect("an answer");
+    assert_eq!(trail(&archive, "main", &ours).1.len(), rows + 1, "a repeat was sealed");
+    // The copy of somebody who leaves a stranger's file out is as good; one that leaves out a file of ours is not.
+    let folder = "trail/main/";
+    let without = |left_out: u64| {
+        let keys = archive.keys();
+        let names = keys.iter().filter_map(|key| key.strip_prefix(folder)).filter(|name| *name != seal::file_name(left_out));
+        let names = names.map(str::to_owned).collect();
+        let read = |name: &str| Ok::<_, Infallible>(archive.peek(&format!("{folder}{name}")).expect("a file").0);
+        TrailVerifier::new(&ours, None, Start::Beginning, Vec::new()).folder(names, read, |_, _, _| ()).is_ok()
+    };
+    assert_eq!([1, 2, 3, 4].map(without), [false, true, true, false], "without the last one nobody has said what is before it");
+}
+
+/// How many rows a tenant's files up to a number hold.
+fn trail_rows(archive: &MemoryObjects, tenant: &str, keys: &[PublicKey], files: u64) -> usize {
+    let read = |name: &str| Ok::<_, Infallible>(archive.peek(&format!("trail/{tenant}/{name}")).expect("a file").0);
+    let verifier = TrailVerifier::new(keys, TenantId::parse(tenant).ok(), Start::Beginning, Vec::new());
+    let names = (1..=files).map(seal::file_name).collect();
+    verifier.folder(names, read, |_, _, _| ()).expect("a sound trail").0.rows as usize
+}
+
+#[tokio::test]
+async fn a_file_in_its_place_under_a_key_that_nobody_named_waits_for_whoever_deploys() {
+    let (archive, ours) = (MemoryObjects::default(), keys(&[1]).await);
+    handle(&seal_over(&archive, 1), &event("audit-seal.appended"), "r").await.expect("an answer");
+    // Somebody goes on with a key of their own, exactly as the seal would after a change of its key.
+    let theirs = keys(&[7]).await[0].name();
+    let batch = |id: usize| {
+        json!({ "Records": [{ "eventName": "INSERT", "dynamodb": { "SequenceNumber": "9", "ApproximateCreationDateTime": 1_767_600_100,
+            "NewImage": { "pk": { "S": "TENANT#main" }, "sk": { "S": format!("{id:026}") } } } }] })
+    };
+    handle(&seal_over(&archive, 7).trusting(&ours[0].name()), &batch(1), "r").await.expect("an answer");
+    let files = || archive.keys().iter().filter(|key| key.starts_with("trail/main/")).count();
+    assert_eq!(files(), 2);
+    handle(&seal_over(&archive, 1), &batch(2), "r").await.expect("an answer");
+    assert_eq!(files(), 2, "nothing is built before somebody has decided");
+    handle(&seal_over(&archive, 1).disowning(&theirs), &batch(2), "r").await.expect("an answer");
+    let (report, lines) = trail(&archive, "main", &ours);
+    assert_eq!((files(), report.strangers.as_slice()), (3, [2].as_slice()));
+    assert!(
+        lines.iter().any(|line| line.contains(&format!("{:026}", 2)))
+            && !lines.iter().any(|line| line.contains(&format!("{:026}", 1)))
+    );
 }
 
 #[tokio::test]
 async fn one_tenants_trouble_is_not_the_others_and_what_cannot_be_reported_fails_as_a_whole() {
     let archive = MemoryObjects::default();
-    archive.upload("trail/main/000000000001.jsonl.gz", b"not ours", &[]);
+    for version in [b"not ours", b"nor this"] {
+        archive.upload("trail/main/000000000001.jsonl.gz", version, &[]);
+    }
     let app = seal_over(&archive, 1);
     let answer = handle(&app, &event("audit-seal.appended"), "r").await.expect("an answer");
     assert_eq!(answer, json!({ "batchItemFailures": [] }), "the shard goes on");
+    assert_eq!(archive.keys().iter().filter(|key| key.starts_with("trail/main/")).count(), 1, "and that trail does not");
     assert_eq!(trail(&archive, "west", &keys(&[1]).await).0.rows, 1, "the neighbour is sealed");
     for nonsense in
         [json!({}), json!({ "Records": [{}] }), json!({ "Records": [{ "dynamodb": { "SequenceNumber": "" } }] }), json!(7)]
@@ -193,7 +261,7 @@ async fn more_rows_than_a_file_holds_go_into_several() {
 fn under_any_schedule_each_row_is_sealed_once_and_the_trail_is_always_sound() {
     let report = sealing::run(1_000);
     assert!(report.violations.is_empty(), "{}", report.violations[0]);
-    assert!(report.killed > 1_000 && report.rows > 10_000, "{report:?}");
+    assert!(report.killed > 1_000 && report.rows > 10_000 && report.strangers > 500, "{report:?}");
 }
 
 #[test]

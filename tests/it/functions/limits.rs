@@ -13,7 +13,7 @@ fn question(number: u32) -> Value {
 }
 
 fn numbered(mut event: Value, number: u32) -> Value {
-    event["requestContext"]["requestId"] = format!("request-{number}").into();
+    event["requestContext"]["extendedRequestId"] = format!("request-{number}").into();
     event
 }
 

@@ -44,7 +44,7 @@ use testkit::{
 };
 
 /// The request id in the sample events of the API.
-const REQUEST_ID: &str = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef";
+const REQUEST_ID: &str = "JKJaXmPLvHcESHA=";
 /// The subject in their claims.
 const SUBJECT: &str = "7a1e3f52-0c4d-4e9b-8f6a-2b3c4d5e6f70";
 

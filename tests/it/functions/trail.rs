@@ -15,7 +15,7 @@ const KEY: &str = "tenants/main/protocol.txt";
 
 /// A number for each request, so that rows can be told apart.
 fn numbered(mut event: Value, number: usize) -> Value {
-    event["requestContext"]["requestId"] = format!("request-{number}").into();
+    event["requestContext"]["extendedRequestId"] = format!("request-{number}").into();
     event
 }
 
@@ -79,7 +79,7 @@ impl House {
     }
 
     fn rows_of(&self, event: &Value) -> Vec<AuditEvent> {
-        let id = event["requestContext"]["requestId"].as_str().expect("an id");
+        let id = event["requestContext"]["extendedRequestId"].as_str().expect("an id");
         self.audit.events().into_iter().filter(|row| row.request_id.as_str() == id).collect()
     }
 }

@@ -351,6 +351,18 @@ impl Stack {
         }
         self.send(request.body(body.to_vec()).expect("a request"))
     }
+
+    /// The same with headers of one's own and no body.
+    pub fn api_with(&self, method: &str, path: &str, token: Option<&str>, headers: &[(&str, &str)]) -> Reply {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.of_profile("api_url")));
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(Vec::new()).expect("a request"))
+    }
 }
 
 impl Bridge {

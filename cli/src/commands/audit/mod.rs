@@ -28,7 +28,7 @@ Examples:
   clinchat --as auditor audit list --type document_viewed --from 2026-03-01T00:00:00Z
   clinchat --as auditor audit list --entity document:doc_0123456789abcdefghjkmnpqrs
   clinchat --as auditor audit list --entity patient:MRN-1001         as the reporting system names it
-  clinchat --as auditor audit list --request c6af9ac6-7b61-11e6-9a41-93e8deadbeef --json")]
+  clinchat --as auditor audit list --request JKJaXmPLvHcESHA= --json")]
     List(List),
     /// Take a part of the trail out as JSON Lines, CSV or FHIR; each page is recorded
     #[command(after_help = "\

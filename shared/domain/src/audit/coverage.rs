@@ -12,6 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// How late a record may come: a window is closed when it is over for so long.
 pub const LATE: SignedDuration = SignedDuration::from_mins(15);
+/// How far a row's time may be from that of its request: clocks differ, and an answer in pieces takes its time.
+const BEFORE: SignedDuration = SignedDuration::from_mins(5);
+const AFTER: SignedDuration = SignedDuration::from_mins(20);
 /// Ids that a report names; beyond that it counts.
 pub const NAMED_MAX: usize = 1_000;
 /// Why the gateway turns somebody away before any function is asked. A closed list: what is not on it has to have a row.
@@ -78,6 +81,11 @@ pub struct AccessRecord {
 }
 
 impl AccessRecord {
+    /// When its row was written, if there is one. A row from another time is another request's.
+    pub fn rows_between(&self) -> Window {
+        Window { from: self.at - BEFORE, to: self.at + AFTER }
+    }
+
     /// Why the gateway turned it away, if no function was asked.
     fn turned_away(&self) -> Option<&str> {
         self.refusal.as_deref().filter(|code| TURNED_AWAY.contains(code) && !self.is_integrated)
@@ -105,8 +113,8 @@ pub trait AccessRecords: Send + Sync {
 /// Which requests the trail has rows of, whatever their tenants.
 #[async_trait]
 pub trait RequestTrail: Send + Sync {
-    /// For each request, in order, whether there is a row of it.
-    async fn has_rows(&self, requests: &[RequestId]) -> Result<Vec<bool>, PortError>;
+    /// For each request, in order, whether there is a row of it from its time.
+    async fn has_rows(&self, requests: &[AccessRecord]) -> Result<Vec<bool>, PortError>;
 }
 
 /// What came of a comparison.
@@ -124,7 +132,8 @@ pub struct Coverage {
     pub failed: u64,
     /// Requests that the gateway turned away before a function was asked, by its reason.
     pub turned_away: BTreeMap<String, u64>,
-    /// Requests that came under an id that another one had.
+    /// Requests under an id that another one had. The gateway gives each its own; if it does not, one row cannot stand for two
+    /// requests, and they count as without one.
     pub repeated: u64,
     /// Lines of the access log that are no records.
     pub unreadable: u64,
@@ -138,7 +147,7 @@ impl Coverage {
 
     /// Whether nothing is missing, as far as can be told.
     pub const fn is_whole(&self) -> bool {
-        self.requests == self.covered && self.unreadable == 0
+        self.requests == self.covered && self.repeated == 0 && self.unreadable == 0
     }
 
     /// Hundredths of a percent, rounded down: 100.00 is said of nothing less.
@@ -188,6 +197,7 @@ impl ReconcileAccess<'_> {
             let page = self.records.page(&window, next.as_deref()).await?;
             coverage.unreadable += page.unreadable;
             let mut asked: Vec<AccessRecord> = Vec::new();
+            let mut again: Vec<AccessRecord> = Vec::new();
             for record in page.records.into_iter().filter(|record| window.holds(record.at)) {
                 // A log line may be delivered twice; that is one request.
                 if !seen.insert((record.request.clone(), record.at)) {
@@ -195,13 +205,17 @@ impl ReconcileAccess<'_> {
                 }
                 if let Some(code) = record.turned_away() {
                     *coverage.turned_away.entry(code.to_owned()).or_insert(0) += 1;
-                } else {
-                    coverage.repeated += u64::from(!ids.insert(record.request.clone()));
+                } else if ids.insert(record.request.clone()) {
                     asked.push(record);
+                } else {
+                    again.push(record);
                 }
             }
-            let requests: Vec<RequestId> = asked.iter().map(|record| record.request.clone()).collect();
-            let found = self.trail.has_rows(&requests).await?;
+            coverage.repeated += again.len() as u64;
+            for record in again {
+                coverage.count(record, false);
+            }
+            let found = self.trail.has_rows(&asked).await?;
             for (record, has_row) in asked.into_iter().zip(found) {
                 coverage.count(record, has_row);
             }
@@ -282,5 +296,6 @@ mod tests {
         assert_eq!([text(0, 0), text(7, 7), text(100_000, 99_999), text(3, 2)], ["100.00 %", "100.00 %", "99.99 %", "66.66 %"]);
         assert!(of(7, 7).is_whole() && !of(7, 6).is_whole());
         assert!(!Coverage { unreadable: 1, ..of(7, 7) }.is_whole());
+        assert!(!Coverage { repeated: 1, ..of(7, 7) }.is_whole());
     }
 }

@@ -108,11 +108,21 @@ async fn first_from(archive: &Bucket, tenant: &TenantId, last: u64, time: Timest
     let (mut low, mut high) = (1, last + 1);
     while low < high {
         let middle = low + (high - low) / 2;
-        let key = key_of(tenant, middle);
-        let beginning = archive.get_range(&key, 0..MEMBER_BYTES_MAX as u64).await?;
-        let digest = beginning.and_then(|bytes| read_digest(&bytes).ok()).with_context(|| format!("{key} is no sealed file"))?;
-        if digest.time < time {
-            low = middle + 1;
+        // What lies under a number may be a stranger's and say nothing: then the next one's time is asked for.
+        let mut at = middle;
+        let sealed = loop {
+            if at == high {
+                break None;
+            }
+            let beginning = archive.get_range(&key_of(tenant, at), 0..MEMBER_BYTES_MAX as u64).await?;
+            let digest = beginning.and_then(|bytes| read_digest(&bytes).ok());
+            match digest.filter(|digest| digest.tenant == *tenant && digest.file == at) {
+                Some(digest) => break Some(digest.time),
+                None => at += 1,
+            }
+        };
+        if sealed.is_some_and(|sealed| sealed < time) {
+            low = at + 1;
         } else {
             high = middle;
         }

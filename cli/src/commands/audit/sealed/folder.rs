@@ -56,7 +56,8 @@ fn walk(folder: &Path, depth: usize, found: &mut Vec<TrailFolder>) -> Result<()>
         names.sort_unstable();
         let is_in_archive = folder.parent().and_then(Path::file_name).is_some_and(|name| name == "trail");
         let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let said = names.first().and_then(|first| beginning(&folder.join(first)).ok()).and_then(|b| read_digest(&b).ok());
+        // The first ones may be a stranger's, and say nothing.
+        let said = names.iter().find_map(|name| read_digest(&beginning(&folder.join(name)).ok()?).ok());
         found.push(TrailFolder {
             path: folder.to_path_buf(),
             names,

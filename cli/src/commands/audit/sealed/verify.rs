@@ -90,7 +90,7 @@ fn as_json(name: &str, checked: &Checked) -> Value {
     match checked {
         Ok((report, _)) => json!({
             "trail": name, "sound": true, "files": report.files, "rows": report.rows, "text_bytes": report.text_bytes,
-            "heads_met": report.heads, "head": report.head,
+            "heads_met": report.heads, "head": report.head, "strangers": report.strangers,
         }),
         Err(finding) => json!({
             "trail": name, "sound": false, "first_bad": finding.first_bad, "file": finding.file, "code": finding.why.code(),
@@ -106,7 +106,14 @@ fn as_text(name: &str, checked: &Checked) -> String {
             let until =
                 report.head.as_ref().map_or_else(String::new, |head| format!(", row {} sealed {}", head.count, head.time));
             let met = if report.heads > 0 { format!(", {} met", count(report.heads, "pinned head")) } else { String::new() };
-            format!("{name}: sound: {rows} in {files}{until}{met}")
+            let strangers = match report.strangers.as_slice() {
+                [] => String::new(),
+                [first, ..] => {
+                    let all = count(report.strangers.len(), "file");
+                    format!(" ({all} not of the trail, which the seal has passed over: {} ...)", file_name(*first))
+                }
+            };
+            format!("{name}: sound: {rows} in {files}{until}{met}{strangers}")
         }
         Err(finding) => format!("{name}: NOT SOUND from row {} on ({}): {}", finding.first_bad, finding.file, finding.why),
     }
