@@ -4,7 +4,6 @@
 mod deid;
 mod extract;
 pub mod grounding;
-mod ocr;
 pub mod retrieval;
 mod spans;
 
@@ -50,14 +49,9 @@ Recall: gold spans of which every letter and digit is found. Precision: found sp
 Examples:
   clinchat eval extract documents/
   clinchat eval extract documents/ --json | jq .means
+  clinchat eval extract samples/scans --alone --ocr --least .98
   clinchat eval extract documents/ --python venv/bin/python   # beside pypdfium2, if that Python has it")]
     Extract(extract::Extract),
-    /// How well pictures of pages are read: each PDF is made a scan of itself and recognised with tesseract
-    #[command(after_help = "\
-Examples:
-  clinchat eval ocr samples/documents
-  clinchat eval ocr samples/documents --least .98       fails below that; needs the tesseract program")]
-    Ocr(ocr::EvalOcr),
 }
 
 /// Measures and prints.
@@ -67,6 +61,5 @@ pub fn run(eval: &Eval, config: &Config, screen: &mut Screen) -> Result<Outcome>
         Eval::Grounding(grounding) => grounding::run(grounding, config, screen),
         Eval::Deid(options) => deid::run(options, config, screen),
         Eval::Extract(extract) => extract::run(extract, screen),
-        Eval::Ocr(options) => ocr::run(options, screen),
     }
 }
