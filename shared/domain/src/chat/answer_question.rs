@@ -5,6 +5,7 @@ use super::conversation::{
 };
 use super::deliver::{Delivery, Listener, Step};
 use super::prove::opening;
+use super::sections::Sections;
 use super::stages::{Stage, Stages};
 use super::support::SupportChecker;
 use super::{Answer, ChatModel, Completion, Piece, Prompt, Question, Refusal, Sentence, SupportPolicy, Task, TokenUsage, scope};
@@ -306,18 +307,26 @@ impl AnswerQuestion<'_> {
     /// nothing has found no support: that is an answer, and the fallback is not asked. Nobody else is asked either once
     /// something has gone out.
     async fn write(&self, prompt: &Prompt<'_>, listener: Option<&dyn Listener>) -> Result<Written, PortError> {
-        let mut delivery = Delivery::new((self.checker, self.embedder), self.policy, prompt.passages, listener);
+        let sections = self.model.reads_sections();
+        let sections = sections.then(|| Sections::around(self.index, &prompt.context.tenant, prompt.passages));
+        let (shown, windows) = sections.as_ref().map_or((prompt.passages, prompt.passages), |s| (&s.shown, &s.windows));
+        let mut delivery = Delivery::new((self.checker, self.embedder), self.policy, windows, listener);
+        let mut take = |piece: Piece<'_>| match (piece, &sections) {
+            (Piece::Sentence(draft), Some(sections)) => delivery.hear(Piece::Sentence(&sections.trace(draft))),
+            (piece, _) => delivery.hear(piece),
+        };
+        let asking = Prompt { passages: shown, ..*prompt };
         let asked = match listener {
             None => {
-                let completion = self.model.complete(prompt).await;
+                let completion = self.model.complete(&asking).await;
                 if let Ok(completion) = &completion {
-                    completion.sentences.iter().for_each(|draft| _ = delivery.take(draft));
+                    completion.sentences.iter().for_each(|draft| _ = take(Piece::Sentence(draft)));
                 }
                 completion
             }
             Some(listener) => {
                 let mut gone = listener.gone();
-                self.model.stream(prompt, &mut |piece| delivery.hear(piece), &mut gone).await
+                self.model.stream(&asking, &mut take, &mut gone).await
             }
         };
         let has_said = !delivery.sentences.is_empty();
@@ -333,7 +342,7 @@ impl AnswerQuestion<'_> {
             (Err(_), Some(_)) => Completion::default(),
         };
         let Some(fallback) = self.fallback else { return Ok(written(self.model, &first, delivery)) };
-        delivery.hear(Piece::Anew);
+        delivery.begin_anew(prompt.passages);
         let second = fallback.complete(prompt).await?;
         second.sentences.iter().for_each(|draft| _ = delivery.take(draft));
         // What the model used is used, whoever answers.

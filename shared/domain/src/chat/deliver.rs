@@ -92,6 +92,12 @@ impl<'a> Delivery<'a> {
         true
     }
 
+    /// The fallback writes, from these passages.
+    pub fn begin_anew(&mut self, passages: &'a [Passage]) {
+        self.hear(Piece::Anew);
+        self.passages = passages;
+    }
+
     fn release(&mut self, sentence: Sentence) {
         if let Some(listener) = self.listener {
             listener.hear(Step::Sentence(&sentence));
