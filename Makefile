@@ -49,8 +49,9 @@ invoke: ## call a deployed function with a sample event: make invoke F=indexer E
 	@$(STACK) invoke "$(F)" "$(E)"
 
 .PHONY: ocr ocr-tesseract
-ocr: ## recognise the scanned samples with tesseract; fails below .98
-	cargo run -q -p cli -- eval extract samples/scans --alone --ocr --least .98
+ocr: ## recognise the scanned samples with tesseract; fails below .98 (LEAST=... sets another bound)
+	@$(BUILT)
+	$(CLI) eval extract samples/scans --alone --ocr --least $(or $(LEAST),.98)
 
 ocr-tesseract:
 	@command -v tesseract > /dev/null || { \
