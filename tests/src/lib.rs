@@ -2,8 +2,10 @@
 //! test checks.
 
 pub mod cases;
+pub mod egress;
 pub mod google_double;
 pub mod hospital;
+pub mod injections;
 pub mod llm_double;
 pub mod rotations;
 pub mod runtime_api;

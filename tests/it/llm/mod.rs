@@ -1,6 +1,7 @@
 //! Language models: the clients, the gate and the gateway against a double of the providers on real sockets.
 
 mod calls;
+mod egress;
 mod failover;
 mod leaks;
 
