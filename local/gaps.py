@@ -171,7 +171,8 @@ def fix_secret_versions() -> None:
 
 
 def fix_secret_rotation() -> None:
-    """RotateSecret calls the rotation function four times; the emulator calls nothing and reports success."""
+    """RotateSecret calls the rotation function four times, or once if it is to begin later; the emulator calls nothing and reports
+    success."""
     from ministack.core.responses import json_response, new_uuid
     from ministack.services import lambda_svc, secretsmanager
 
@@ -195,11 +196,20 @@ def fix_secret_rotation() -> None:
             # A thread, because the function calls the emulator back; the context carries account and region into it.
             context = contextvars.copy_context()
             threading.Thread(target=context.run, args=(run_steps, secret["ARN"], function, version), daemon=True).start()
+        else:
+            context = contextvars.copy_context()
+            threading.Thread(target=context.run, args=(try_out, secret, function, version), daemon=True).start()
         return json_response({"ARN": secret["ARN"], "Name": secret["Name"], "VersionId": version})
 
-    def run_steps(arn: str, function: str, version: str) -> None:
+    def try_out(secret: dict[str, Any], function: str, version: str) -> None:
+        """What is switched on for later is tried out: testSecret alone, with a version that is there for that long."""
+        secret["Versions"][version] = {"SecretString": None, "SecretBinary": None, "CreatedDate": int(time.time()), "Stages": ["AWSPENDING"]}
+        run_steps(secret["ARN"], function, version, ("testSecret",))
+        secret["Versions"].pop(version, None)
+
+    def run_steps(arn: str, function: str, version: str, steps: tuple[str, ...] = ("createSecret", "setSecret", "testSecret", "finishSecret")) -> None:
         record, _ = lambda_svc._get_func_record_for_qualifier(function.split(":function:")[1].split(":")[0], None)
-        for step in ("createSecret", "setSecret", "testSecret", "finishSecret"):
+        for step in steps:
             event = {"Step": step, "SecretId": arn, "ClientRequestToken": version}
             if lambda_svc._execute_function(record, event).get("error"):
                 return
@@ -235,6 +245,7 @@ def fix_metrics_and_alarms() -> None:
         own = {key: points for key, points in cloudwatch._metrics.items() if key[2] == dimensions}
         # The same code over a view of the metrics: the original takes every metric of that name, whatever it is about.
         types.FunctionType(evaluate.__code__, {**vars(cloudwatch), "_metrics": own})(alarm)
+        end_without_data(alarm, own)
 
     act = cloudwatch._dispatch_alarm_actions
 
@@ -247,6 +258,23 @@ def fix_metrics_and_alarms() -> None:
     lambda_svc._emit_lambda_metrics = publish_throttles
     cloudwatch._evaluate_alarm = evaluate_own_dimensions
     threading.Thread(target=watch_alarms, daemon=True).start()
+
+
+def end_without_data(alarm: dict[str, Any], own: dict[Any, list[dict[str, Any]]]) -> None:
+    """An alarm whose metric has gone quiet, and for which silence is good, is over. The emulator leaves it in ALARM for ever, and
+    what happens next time is no change of state that anybody would be told of."""
+    from ministack.services import cloudwatch
+
+    if alarm.get("StateValue") != "ALARM" or alarm.get("TreatMissingData") != "notBreaching":
+        return
+    begin = time.time() - alarm.get("Period", 60) * alarm.get("EvaluationPeriods", 1)
+    metric = (alarm.get("Namespace"), alarm.get("MetricName"))
+    if any(point["Timestamp"] >= begin for key, points in own.items() if key[:2] == metric for point in points):
+        return
+    reason = "no datapoints were received, and missing data is not breaching"
+    alarm.update(StateValue="OK", StateReason=reason, StateUpdatedTimestamp=int(time.time()))
+    cloudwatch._record_history(alarm["AlarmName"], "ALARM", "OK", reason)
+    cloudwatch._dispatch_alarm_actions(alarm, "ALARM", "OK", reason)
 
 
 def tell_event_bus(alarm: dict[str, Any], old: str, new: str, reason: str) -> None:

@@ -12,7 +12,7 @@
 use crate::cases::violations;
 use domain::keys::pool::{KeySource, Pool, SourceError};
 use domain::keys::rotation::{KeyRotation, RollbackReason, RotateKeyError, RotationRules, RotationStep, Trigger, is_ours};
-use domain::keys::secret::{KeyBody, SecretState, SecretText};
+use domain::keys::secret::{KeyBody, SecretState, SecretStore as _, SecretText};
 use domain::keys::{ApiKey, KeyVersion, SecretStage};
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
@@ -62,6 +62,10 @@ enum Event {
     Obey,
     /// The provider stops accepting the key in use.
     CurrentDies,
+    /// Somebody puts something into use that is no key.
+    ScribbleCurrent,
+    /// Somebody puts something beside the key in use that is no key.
+    ScribblePending,
     Down,
     Up,
 }
@@ -103,6 +107,8 @@ fn histories() -> impl Strategy<Value = History> {
         1 => Just(Event::Add { is_good: false }),
         2 => Just(Event::Obey),
         1 => Just(Event::CurrentDies),
+        1 => Just(Event::ScribbleCurrent),
+        1 => Just(Event::ScribblePending),
         1 => Just(Event::Down),
         2 => Just(Event::Up),
     ];
@@ -221,7 +227,21 @@ impl House {
         if is_good {
             self.provider.accept(&key);
         }
-        let _ = self.stock(&Outage::default()).add(&ApiKey::new(&key)).await;
+        let _ = self.stock(&Outage::default()).add(&ApiKey::new(&key), None).await;
+    }
+
+    /// Whether the key before the one in use is labelled as replaced: whoever writes over both takes the trace of it away.
+    fn is_marked(&self) -> bool {
+        let state = self.secret.state();
+        let previous = state.in_stage(SecretStage::Previous).and_then(|version| state.versions.get(version));
+        previous.is_none_or(|previous| previous.labels.iter().any(|label| is_ours(label)))
+    }
+
+    /// Puts something beside the key in use that is no key, as somebody with too many rights may.
+    async fn scribble_pending(&self, number: usize) {
+        let token = KeyVersion(format!("scribbled-{number:022}"));
+        let text = SecretText::new("{broken".to_owned());
+        let _ = self.secret.put(&token, &text, SecretStage::Pending.as_str()).await;
     }
 
     /// Revokes what the alerts so far ask for, in the provider's console.
@@ -293,7 +313,12 @@ async fn play(house: &House, history: &History, report: &mut Report) -> Result<(
     for (number, slot) in history.slots.iter().enumerate() {
         house.secret.set_time(now);
         match slot.event {
-            Event::Nothing => {}
+            Event::ScribbleCurrent if house.is_marked() => {
+                has_died = true;
+                house.secret.set_text("{\"api_key\": 5}");
+                lock(&house.seen).current = house.secret.state().in_stage(SecretStage::Current).cloned();
+            }
+            Event::Nothing | Event::ScribbleCurrent => {}
             Event::Add { is_good } => {
                 added += 1;
                 house.add(added, is_good).await;
@@ -303,6 +328,7 @@ async fn play(house: &House, history: &History, report: &mut Report) -> Result<(
                 has_died = true;
                 house.provider.revoke_key(&house.current_key());
             }
+            Event::ScribblePending => house.scribble_pending(number).await,
             Event::Down => house.provider.set_down(true),
             Event::Up => house.provider.set_down(false),
         }
@@ -327,7 +353,7 @@ async fn play(house: &House, history: &History, report: &mut Report) -> Result<(
         report.runs += killed.len() as u64;
         report.killed += killed.iter().filter(|killed| **killed).count() as u64;
         let key = house.current_key();
-        if was_good && !house.provider.accepts(&key) {
+        if was_good && slot.event != Event::ScribbleCurrent && !house.provider.accepts(&key) {
             return Err(format!("slot {number}: {before} was in use and worked, now {key} is and does not"));
         }
         now += SignedDuration::from_mins(slot.minutes);
@@ -368,17 +394,18 @@ async fn finish(house: &House, has_died: bool, begun: Timestamp) -> Result<(), S
     for hour in 0..QUIET_HOURS {
         context.now = begun + SignedDuration::from_hours(hour);
         house.secret.set_time(context.now);
-        let worked = if hour % 24 == 0 {
-            rotation.check(&context).await.and_then(|checked| checked.trouble.map_or(Ok(()), Err))
+        let tended = if hour % 24 == 0 {
+            rotation.check(&context).await.map(|checked| checked.tended)
         } else {
-            rotation.tend(&context).await.map(drop)
+            rotation.tend(&context).await
         };
-        match worked {
-            // What only an operator can mend, and has been told of.
-            Ok(())
-            | Err(RotateKeyError::Source(SourceError::EmptyPool) | RotateKeyError::Refused { .. } | RotateKeyError::SameKey) => {}
-            Err(RotateKeyError::Raced) if hour < 24 => {}
-            Err(error) => return Err(format!("hour {hour}: {error}")),
+        for error in tended.map_or_else(|error| vec![error], |tended| tended.troubles) {
+            match error {
+                // What only an operator can mend, and has been told of.
+                RotateKeyError::Source(SourceError::EmptyPool) | RotateKeyError::Refused { .. } | RotateKeyError::SameKey => {}
+                RotateKeyError::Raced if hour < 24 => {}
+                error => return Err(format!("hour {hour}: {error}")),
+            }
         }
         house.obey();
     }

@@ -10,6 +10,7 @@ use crate::profile::Found;
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand};
 use console::Term;
+use domain::audit::Label;
 use domain::keys::ApiKey;
 use domain::spending::Provider;
 use serde_json::{Map, Value, json};
@@ -39,8 +40,31 @@ Needs AWS credentials in the environment, and a profile made with `profile add -
     #[command(after_help = "\
 Examples:
   clinchat --profile dev keys add groq                    asks for the key and does not show it
-  pass show groq/new | clinchat --profile dev keys add groq")]
-    Add(Whose),
+  pass show groq/new | clinchat --profile dev keys add groq --name ward-2026-11")]
+    Add {
+        #[command(flatten)]
+        whose: Whose,
+        /// Its name in the provider's console: a to z, 0 to 9 and ._:/-. It is what you are told to revoke one day
+        #[arg(long, value_parser = name)]
+        name: Option<Label>,
+    },
+    /// Take a key out of a provider's pool, or all of them, even if nobody can read what is there
+    #[command(after_help = "\
+Examples:
+  clinchat --profile dev keys remove groq ward-2026-11
+  clinchat --profile dev keys remove groq --all
+
+`keys status` names what waits. The key itself goes on working until you revoke it in the provider's console.")]
+    Remove {
+        #[command(flatten)]
+        whose: Whose,
+        /// The name, as `keys status` shows it
+        #[arg(value_parser = name, required_unless_present = "all", conflicts_with = "all")]
+        id: Option<Label>,
+        /// Empty the pool
+        #[arg(long)]
+        all: bool,
+    },
     /// Replace the key in use by the next one, or go on with a rotation that was put off
     #[command(after_help = "Example:\n  clinchat --profile dev keys rotate groq")]
     Rotate(Whose),
@@ -60,6 +84,10 @@ pub struct Whose {
     pub json: bool,
 }
 
+fn name(text: &str) -> Result<Label, String> {
+    Label::parse(text).map_err(|_| "a key's name is of a to z, 0 to 9 and ._:/- and begins with a letter or a digit".to_owned())
+}
+
 fn provider(name: &str) -> Result<Provider, String> {
     let known = Provider::parse(name).filter(|provider| *provider != Provider::Bedrock);
     known.ok_or_else(|| "it is one of gemini, groq, openai-compatible".to_owned())
@@ -69,7 +97,14 @@ fn provider(name: &str) -> Result<Provider, String> {
 pub fn run(keys: &Keys, found: &Found, screen: &mut Screen) -> Result<Outcome> {
     let (event, whose) = match keys {
         Keys::Status { .. } => (json!({ "command": "status" }), None),
-        Keys::Add(whose) => (json!({ "command": "add", "key": read_key(whose.provider)?.expose() }), Some(whose)),
+        Keys::Add { whose, name } => {
+            let key = read_key(whose.provider)?;
+            let name = name.as_ref().map(Label::as_str);
+            (json!({ "command": "add", "key": key.expose(), "name": name }), Some(whose))
+        }
+        Keys::Remove { whose, id, all } => {
+            (json!({ "command": "remove", "id": id.as_ref().map(Label::as_str), "all": all }), Some(whose))
+        }
         Keys::Rotate(whose) => (json!({ "command": "rotate" }), Some(whose)),
         Keys::Rollback(whose) => (json!({ "command": "rollback" }), Some(whose)),
     };
@@ -90,7 +125,8 @@ pub fn run(keys: &Keys, found: &Found, screen: &mut Screen) -> Result<Outcome> {
     }
     let name = whose.provider.as_str();
     screen.line(match keys {
-        Keys::Add(_) => format!("{name}: the key is good and waits in the pool as {}", text(&said["key"])),
+        Keys::Remove { .. } => format!("{name}: taken out of the pool: {}", text(&said["removed"])),
+        Keys::Add { .. } => format!("{name}: the key is good and waits in the pool as {}", text(&said["key"])),
         Keys::Rollback(_) => format!("{name}: version {} is in use again", text(&said["version"])),
         _ => format!("{name}: version {} is in use; the one before stays usable for the grace period", text(&said["version"])),
     })?;
@@ -152,9 +188,13 @@ fn status(answer: &Value, as_json: bool, screen: &mut Screen) -> Result<Outcome>
 }
 
 fn lines(provider: &str, said: &Value) -> Vec<String> {
-    let shown = |key: &Value| match key["key"].as_str() {
-        Some(id) => format!("{} (version {}), stored {}", one_line(id), text(&key["version"]), text(&key["stored"])),
-        None => format!("version {}, stored {}", text(&key["version"]), text(&key["stored"])),
+    let shown = |key: &Value| {
+        let (version, stored) = (text(&key["version"]), text(&key["stored"]));
+        match key["key"].as_str() {
+            Some(id) => format!("{} (version {version}), stored {stored}", one_line(id)),
+            None if key["is_malformed"] == true => format!("version {version}, stored {stored}: not a key"),
+            None => format!("version {version}, stored {stored}"),
+        }
     };
     let mut lines = vec![one_line(provider)];
     lines.push(if said["current"].is_null() {
@@ -171,6 +211,7 @@ fn lines(provider: &str, said: &Value) -> Vec<String> {
         lines.push(format!("  {word:<10}  {}, since {}", shown(key), text(since)));
     }
     match said["depth"].as_u64() {
+        None if said["trouble"].is_string() => lines.push(format!("  waiting     unknown: {}", text(&said["trouble"]))),
         None => lines.push("  waiting     made when needed".to_owned()),
         Some(depth) => {
             let names = said["pool"].as_array().into_iter().flatten().map(|key| text(&key["id"])).collect::<Vec<_>>();

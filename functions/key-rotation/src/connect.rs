@@ -2,7 +2,7 @@
 
 use crate::{Config, Keys, ProviderKeys, Rotations};
 use alerts::AlertTopic;
-use domain::alert::AlertSink;
+use domain::alert::{AlertSink, Once};
 use domain::audit::AuditLog;
 use domain::ids::IdSource;
 use domain::keys::pool::{KeySource, Pool};
@@ -67,6 +67,9 @@ fn keys(
         audit: audit.clone(),
         ids: ids.clone(),
     };
+    // What is looked at every hour is told once a day.
+    let limits = || LimitsTable::new(sdk, config.limits_table.clone());
+    let once = Once { sink: AlertTopic::new(sdk, config.alerts_topic.clone()), told: limits() };
     let pool = || Pool { store: Arc::new(ManagedSecret::new(sdk, chosen.pool.clone())), ids: Arc::new(SystemIds), clock: now };
     let source: Arc<dyn KeySource> = match (provider, &config.google_account, &config.google_keys) {
         (Provider::Gemini, Some(account), Some(address)) => {
@@ -80,9 +83,9 @@ fn keys(
         store: Arc::new(ManagedSecret::new(sdk, chosen.secret.clone())),
         source,
         canary: Arc::new(ProviderCanary { client, model, ledger, clock: now }),
-        refusals: Arc::new(LimitsTable::new(sdk, config.limits_table.clone())),
+        refusals: Arc::new(limits()),
         audit,
-        alerts,
+        alerts: Arc::new(once),
         ids,
         rules: config.rules,
     };

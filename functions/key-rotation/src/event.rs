@@ -1,6 +1,7 @@
 //! What starts the rotation: a step of Secrets Manager, or a command of a schedule, an alarm's rule or an operator. Nothing of an
 //! event is ever repeated in an error: a command may carry a key.
 
+use domain::audit::Label;
 use domain::keys::rotation::RotationStep;
 use domain::keys::{ApiKey, KeyVersion};
 use domain::spending::Provider;
@@ -39,12 +40,16 @@ pub enum Command {
     Check,
     /// End what was begun.
     Tend,
+    /// That, if chats were refused a key lately.
+    Watch,
     /// Go back to the key before.
     Rollback,
     /// Show what there is.
     Status,
-    /// Put a key into the pool.
-    Add(ApiKey),
+    /// Put a key into the pool, under the name that it has in the provider's console.
+    Add(ApiKey, Option<Label>),
+    /// Take a key out of the pool; all of them without a name.
+    Remove(Option<Label>),
 }
 
 impl Command {
@@ -55,15 +60,17 @@ impl Command {
             Self::Rotate => "rotate",
             Self::Check => "check",
             Self::Tend => "tend",
+            Self::Watch => "watch",
             Self::Rollback => "rollback",
             Self::Status => "status",
-            Self::Add(_) => "add",
+            Self::Add(..) => "add",
+            Self::Remove(_) => "remove",
         }
     }
 
     /// Whether somebody waits for the answer and reads it.
     pub const fn is_operators(&self) -> bool {
-        matches!(self, Self::Rotate | Self::Rollback | Self::Status | Self::Add(_))
+        matches!(self, Self::Rotate | Self::Rollback | Self::Status | Self::Add(..) | Self::Remove(_))
     }
 }
 
@@ -77,7 +84,7 @@ pub enum ParseEventError {
     #[error("unknown step: it is one of createSecret, setSecret, testSecret, finishSecret")]
     UnknownStep,
     /// No such command.
-    #[error("unknown command: it is one of rotate-if-due, rotate, check, tend, rollback, status, add")]
+    #[error("unknown command: it is one of rotate-if-due, rotate, check, tend, watch, rollback, status, add, remove")]
     UnknownCommand,
     /// No such provider.
     #[error("unknown provider: it is one of gemini, groq, openai-compatible")]
@@ -88,6 +95,17 @@ pub enum ParseEventError {
     /// The key cannot be one.
     #[error("the key is empty or has characters that no key has: paste it again")]
     MalformedKey,
+    /// The name cannot be one.
+    #[error(
+        "a key's name is of a to z, 0 to 9 and ._:/- and begins with a letter or a digit: give the key such a name in the provider's console"
+    )]
+    MalformedName,
+    /// The name is the key.
+    #[error("the name holds the key itself: names are shown and kept, keys are not")]
+    NameIsKey,
+    /// The command says not what to take out.
+    #[error("the command needs the \"id\" of a key, or \"all\": true")]
+    NoId,
 }
 
 #[derive(Deserialize)]
@@ -105,6 +123,12 @@ struct CommandEvent {
     provider: Option<String>,
     #[serde(default)]
     key: Option<String>,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(default)]
+    all: bool,
 }
 
 impl Job {
@@ -123,6 +147,7 @@ impl Job {
             "rotate" => Command::Rotate,
             "check" => Command::Check,
             "tend" => Command::Tend,
+            "watch" => Command::Watch,
             "rollback" => Command::Rollback,
             "status" => Command::Status,
             "add" => {
@@ -130,15 +155,28 @@ impl Job {
                 if !key.is_well_formed() {
                     return Err(ParseEventError::MalformedKey);
                 }
-                Command::Add(key)
+                let name = label(event.name.as_deref())?;
+                if name.as_ref().is_some_and(|name| name.as_str().contains(&key.expose().to_ascii_lowercase())) {
+                    return Err(ParseEventError::NameIsKey);
+                }
+                Command::Add(key, name)
             }
+            "remove" => match (label(event.id.as_deref())?, event.all) {
+                (Some(id), false) => Command::Remove(Some(id)),
+                (None, true) => Command::Remove(None),
+                _ => return Err(ParseEventError::NoId),
+            },
             _ => return Err(ParseEventError::UnknownCommand),
         };
-        if provider.is_none() && matches!(command, Command::Rotate | Command::Rollback | Command::Add(_)) {
+        if provider.is_none() && matches!(command, Command::Rotate | Command::Rollback | Command::Add(..) | Command::Remove(_)) {
             return Err(ParseEventError::NoProvider);
         }
         Ok(Self::Command { command, provider })
     }
+}
+
+fn label(text: Option<&str>) -> Result<Option<Label>, ParseEventError> {
+    text.filter(|text| !text.is_empty()).map(|text| Label::parse(text).map_err(|_| ParseEventError::MalformedName)).transpose()
 }
 
 #[cfg(test)]
@@ -163,6 +201,11 @@ mod tests {
             (json!([]), ParseEventError::Shape),
             (json!({ "Step": "createSecret" }), ParseEventError::Shape),
             (json!({ "Step": "dropSecret", "SecretId": "s", "ClientRequestToken": "t" }), ParseEventError::UnknownStep),
+            (json!({ "command": "remove", "provider": "groq" }), ParseEventError::NoId),
+            (json!({ "command": "remove", "provider": "groq", "id": "a", "all": true }), ParseEventError::NoId),
+            (json!({ "command": "remove", "id": "a" }), ParseEventError::NoProvider),
+            (json!({ "command": "add", "provider": "groq", "key": "k-1", "name": "My key" }), ParseEventError::MalformedName),
+            (json!({ "command": "add", "provider": "groq", "key": "K-1", "name": "it-is-k-1" }), ParseEventError::NameIsKey),
             (json!({ "command": "dance" }), ParseEventError::UnknownCommand),
             (json!({ "command": "rotate" }), ParseEventError::NoProvider),
             (json!({ "command": "rotate", "provider": "acme" }), ParseEventError::UnknownProvider),

@@ -14,7 +14,7 @@ use domain::fault::Fault;
 use domain::ids::{RequestId, SubjectId, TenantId};
 use domain::keys::KeyVersion;
 use domain::keys::pool::Pool;
-use domain::keys::rotation::{Checked, KeyRotation, RollbackReason, RotateKeyError, RotationStep, Trigger};
+use domain::keys::rotation::{Checked, KeyRotation, RollbackReason, RotateKeyError, RotationStep, Tended, Trigger};
 use domain::spending::Provider;
 use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::Error;
@@ -102,7 +102,9 @@ fn note(keys: &Keys, step: &'static str, error: Option<&RotateKeyError>, context
         return;
     };
     tracing::warn!(request_id, provider, step, code = error.code(), %error, detail = ?error, "not done");
-    if !matches!(error, RotateKeyError::Raced | RotateKeyError::Postponed { .. }) {
+    let may_pass = matches!(error, RotateKeyError::Raced | RotateKeyError::Postponed { .. } | RotateKeyError::NotTried { .. });
+    // An operator's key that is no good is the operator's business.
+    if !may_pass && !matches!(error, RotateKeyError::NotAccepted { .. } | RotateKeyError::NotPooled) {
         alert(AGENT, "KeyRotationFailures", 1.0);
     }
 }
@@ -117,18 +119,24 @@ async fn run_command(
     let mut answers = Map::new();
     let mut may_pass = None;
     for keys in app.keys.iter().filter(|keys| provider.is_none_or(|provider| keys.provider == provider)) {
-        let done = run_for(keys, command, context).await;
-        note(keys, command.as_str(), done.as_ref().err(), context);
-        let answer = match done {
-            Ok(answer) => answer,
-            Err(error) => {
-                let answer = json!({ "error": { "code": error.code(), "message": error.to_string() } });
-                if matches!(error.fault(), Fault::Transient | Fault::Bug) && !matches!(error, RotateKeyError::Postponed { .. }) {
-                    may_pass = Some(error);
-                }
-                answer
-            }
+        let Done { mut answer, troubles } = run_for(keys, command, context).await.unwrap_or_else(Done::failed);
+        if troubles.is_empty() {
+            note(keys, command.as_str(), None, context);
+        }
+        for error in &troubles {
+            note(keys, command.as_str(), Some(error), context);
+        }
+        let said = |error: &RotateKeyError| json!({ "code": error.code(), "message": error.to_string() });
+        if let Some(first) = troubles.first() {
+            answer["error"] = said(first);
+        }
+        if troubles.len() > 1 {
+            answer["errors"] = troubles.iter().map(said).collect();
+        }
+        let passes = |error: &RotateKeyError| {
+            matches!(error.fault(), Fault::Transient | Fault::Bug) && !matches!(error, RotateKeyError::Postponed { .. })
         };
+        may_pass = may_pass.or_else(|| troubles.into_iter().find(passes));
         answers.insert(keys.provider.as_str().to_owned(), answer);
     }
     invocation.metric("Providers", Unit::Count, answers.len() as f64);
@@ -144,44 +152,73 @@ async fn run_command(
     }
 }
 
-async fn run_for(keys: &Keys, command: &Command, context: &Context) -> Result<Value, RotateKeyError> {
+/// What came of a command.
+struct Done {
+    answer: Value,
+    /// What could not be done of it; the rest was.
+    troubles: Vec<RotateKeyError>,
+}
+
+impl Done {
+    const fn well(answer: Value) -> Self {
+        Self { answer, troubles: Vec::new() }
+    }
+
+    fn failed(error: RotateKeyError) -> Self {
+        Self { answer: json!({}), troubles: vec![error] }
+    }
+}
+
+async fn run_for(keys: &Keys, command: &Command, context: &Context) -> Result<Done, RotateKeyError> {
     let rotation = &keys.rotation;
     let version = |version: &KeyVersion| json!({ "version": version.0 });
+    let shown = |rotated: Option<KeyVersion>| Done::well(rotated.as_ref().map_or(Value::Null, version));
     match command {
-        Command::Rotate => Ok(rotation.rotate(SignedDuration::ZERO, context).await?.as_ref().map_or(Value::Null, version)),
-        Command::RotateIfDue => {
-            // A schedule's event may come twice, and late: what was rotated in the meantime is left alone.
-            let due = rotation.rules.period / 2;
-            Ok(rotation.rotate(due, context).await?.as_ref().map_or(Value::Null, version))
-        }
+        Command::Rotate => Ok(shown(rotation.rotate(SignedDuration::ZERO, context).await?)),
+        // A schedule's event may come twice, and late: what was rotated in the meantime is left alone.
+        Command::RotateIfDue => Ok(shown(rotation.rotate(rotation.rules.period / 2, context).await?)),
         Command::Check => check(keys, context).await,
-        Command::Tend => {
-            let (is_back, retired) = rotation.tend(context).await?;
-            if is_back {
-                alert(AGENT, "KeyRollbacks", 1.0);
-            }
-            let (gone, waiting) = (retired.confirmed, retired.waiting);
-            Ok(json!({ "rolled_back": is_back, "retired": retired.retired, "revoked": gone, "to_revoke": waiting }))
+        Command::Tend => Ok(tended(rotation.tend(context).await?)),
+        Command::Watch => {
+            let quiet = || Done::well(json!({ "refusals": false }));
+            Ok(rotation.watch(context).await?.map_or_else(quiet, tended))
         }
         Command::Rollback => {
             let back = rotation.roll_back(RollbackReason::Operator, context).await?;
             alert(AGENT, "KeyRollbacks", 1.0);
-            Ok(version(&back))
+            Ok(Done::well(version(&back)))
         }
         Command::Status => {
             let mut shown = json!(rotation.overview(context).await?);
             if shown["depth"].is_number() {
                 shown["pool"] = json!(keys.pool.waiting().await?);
             }
-            Ok(shown)
+            Ok(Done::well(shown))
         }
-        Command::Add(key) => Ok(json!({ "key": rotation.add(&keys.pool, key, context).await?.as_str() })),
+        Command::Add(key, name) => {
+            let id = rotation.add(&keys.pool, key, name.as_ref(), context).await?;
+            Ok(Done::well(json!({ "key": id.as_str() })))
+        }
+        Command::Remove(id) => {
+            rotation.remove(&keys.pool, id.as_ref(), context).await?;
+            Ok(Done::well(json!({ "removed": id.as_ref().map_or("all", |id| id.as_str()) })))
+        }
     }
 }
 
+fn tended(tended: Tended) -> Done {
+    let Tended { is_back, retired, troubles } = tended;
+    if is_back {
+        alert(AGENT, "KeyRollbacks", 1.0);
+    }
+    let (gone, waiting) = (retired.confirmed, retired.waiting);
+    let answer = json!({ "rolled_back": is_back, "retired": retired.retired, "revoked": gone, "to_revoke": waiting });
+    Done { answer, troubles }
+}
+
 /// The figures that the alarms and the dashboard look at.
-async fn check(keys: &Keys, context: &Context) -> Result<Value, RotateKeyError> {
-    let Checked { health, retired, trouble } = keys.rotation.check(context).await?;
+async fn check(keys: &Keys, context: &Context) -> Result<Done, RotateKeyError> {
+    let Checked { health, tended: done } = keys.rotation.check(context).await?;
     let days = health.age.map(|age| age.as_secs() as f64 / 86_400.0);
     if let Some(days) = days {
         alert(AGENT, "KeyAgeDays", days);
@@ -192,9 +229,10 @@ async fn check(keys: &Keys, context: &Context) -> Result<Value, RotateKeyError> 
     if let Some(is_accepted) = health.is_accepted {
         alert(AGENT, "KeyAccepted", f64::from(u8::from(is_accepted)));
     }
-    alert(AGENT, "KeysToRevoke", f64::from(retired.waiting));
-    if let Some(error) = trouble {
-        return Err(error);
+    alert(AGENT, "KeysToRevoke", f64::from(done.retired.waiting));
+    let mut done = tended(done);
+    for (name, value) in [("age_days", json!(days)), ("depth", json!(health.depth)), ("accepted", json!(health.is_accepted))] {
+        done.answer[name] = value;
     }
-    Ok(json!({ "age_days": days, "depth": health.depth, "accepted": health.is_accepted, "revoked": retired.confirmed }))
+    Ok(done)
 }

@@ -54,3 +54,34 @@ pub trait AlertSink: Send + Sync {
     /// Hands the alert over.
     async fn publish(&self, alert: &Alert) -> Result<(), PortError>;
 }
+
+/// What has been told already.
+#[async_trait]
+pub trait ToldLog: Send + Sync {
+    /// Whether this was told, by its [`Alert::dedupe_key`].
+    async fn was_told(&self, dedupe_key: &str) -> Result<bool, PortError>;
+
+    /// It was told now. It may be forgotten after two days.
+    async fn note_told(&self, dedupe_key: &str, now: Timestamp) -> Result<(), PortError>;
+}
+
+/// Tells each thing once: what looks every few minutes would fill a mailbox. Noted after it was told, so that what is cut off
+/// between is told twice and never not at all.
+pub struct Once<S, L> {
+    /// Where alerts go.
+    pub sink: S,
+    /// What has been told.
+    pub told: L,
+}
+
+#[async_trait]
+impl<S: AlertSink, L: ToldLog> AlertSink for Once<S, L> {
+    async fn publish(&self, alert: &Alert) -> Result<(), PortError> {
+        // A log that cannot be read is no reason to be silent.
+        if self.told.was_told(&alert.dedupe_key).await.unwrap_or(false) {
+            return Ok(());
+        }
+        self.sink.publish(alert).await?;
+        self.told.note_told(&alert.dedupe_key, alert.at).await
+    }
+}

@@ -12,7 +12,7 @@ use aws_sdk_secretsmanager::error::ProvideErrorMetadata as _;
 use aws_types::SdkConfig;
 use domain::fault::PortError;
 use domain::keys::secret::{KeyBody, SecretText};
-use domain::keys::{ApiKey, Key, KeyRing, KeyVersion, SecretStage};
+use domain::keys::{Key, KeyRing, KeyVersion, MALFORMED_KEY, NO_KEY, SecretStage};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -33,19 +33,16 @@ impl SecretKeyRing {
         Self { client: Client::new(config), secret, known: Mutex::default() }
     }
 
-    /// What is in a stage; nothing if no version is, or if it holds no key.
-    async fn read(&self, stage: SecretStage) -> Result<Option<Key>, PortError> {
+    /// What is in a stage.
+    async fn read(&self, stage: SecretStage) -> Result<Found, PortError> {
         let get = self.client.get_secret_value().secret_id(&self.secret).version_stage(stage.as_str());
         match get.send().await {
-            Ok(value) => Ok(value.secret_string().and_then(key_of).and_then(|key| {
-                let version = KeyVersion(value.version_id()?.to_owned());
-                Some(Key { version, value: key })
-            })),
+            Ok(value) => Ok(found(value.version_id(), value.secret_string())),
             Err(error) => {
                 let code = error.code().unwrap_or("no answer").to_owned();
                 match code.as_str() {
                     // No secret, or no version in this stage.
-                    "ResourceNotFoundException" => Ok(None),
+                    "ResourceNotFoundException" => Ok(Found::Nothing),
                     "AccessDeniedException" | "DecryptionFailure" | "InvalidRequestException" | "InvalidParameterException" => {
                         Err(PortError::Unexpected { operation: OPERATION, code })
                     }
@@ -64,9 +61,21 @@ impl SecretKeyRing {
     }
 }
 
-/// The key in a secret's text.
-fn key_of(text: &str) -> Option<ApiKey> {
-    KeyBody::parse(&SecretText::new(text.to_owned())).ok().map(|body| body.key)
+/// What a stage holds.
+#[derive(Debug, PartialEq, Eq)]
+enum Found {
+    Key(Key),
+    /// Something else than a key, which is no better than a key that is refused.
+    Malformed,
+    Nothing,
+}
+
+fn found(version: Option<&str>, text: Option<&str>) -> Found {
+    let (Some(version), Some(text)) = (version, text) else { return Found::Nothing };
+    match KeyBody::parse(&SecretText::new(text.to_owned())) {
+        Ok(body) => Found::Key(Key { version: KeyVersion(version.to_owned()), value: body.key }),
+        Err(_) => Found::Malformed,
+    }
 }
 
 #[async_trait]
@@ -77,11 +86,12 @@ impl KeyRing for SecretKeyRing {
             return Ok(key.clone());
         }
         match (self.read(SecretStage::Current).await, known) {
-            (Ok(Some(key)), _) => {
+            (Ok(Found::Key(key)), _) => {
                 self.know(&key);
                 Ok(key)
             }
-            (Ok(None), _) => Err(PortError::Unexpected { operation: OPERATION, code: "no key".into() }),
+            (Ok(Found::Nothing), _) => Err(PortError::Unexpected { operation: OPERATION, code: NO_KEY.into() }),
+            (Ok(Found::Malformed), _) => Err(PortError::Unexpected { operation: OPERATION, code: MALFORMED_KEY.into() }),
             // A key that was good a minute ago is better than none.
             (Err(PortError::Unavailable { .. }), Some((key, _))) => Ok(key),
             (Err(error), _) => Err(error),
@@ -90,7 +100,9 @@ impl KeyRing for SecretKeyRing {
 
     async fn after(&self, refused: &[KeyVersion]) -> Result<Option<Key>, PortError> {
         for stage in SecretStage::ALL {
-            if let Some(key) = self.read(stage).await?.filter(|key| !refused.contains(&key.version)) {
+            if let Found::Key(key) = self.read(stage).await?
+                && !refused.contains(&key.version)
+            {
                 // It is kept like any other: if it is refused, too, the next look begins again with the current one.
                 self.know(&key);
                 return Ok(Some(key));
@@ -106,12 +118,15 @@ mod tests {
 
     #[test]
     fn a_key_is_plain_or_in_its_field_and_nothing_else_is_one() {
-        let read = |text: &str| key_of(text).map(|key| key.expose().to_owned());
+        let read = |text: &str| match found(Some("v1"), Some(text)) {
+            Found::Key(key) => Some(key.value.expose().to_owned()),
+            Found::Malformed | Found::Nothing => None,
+        };
         assert_eq!(read("AIza-1\n").as_deref(), Some("AIza-1"));
         assert_eq!(read("{\"api_key\": \" gsk_1 \"}").as_deref(), Some("gsk_1"));
         assert_eq!(read("{\"api_key\": \"a\\u002d1\", \"label\": \"x\"}").as_deref(), Some("a-1"));
         for nothing in ["", "  ", "{}", "{\"api_key\": \"\"}", "{\"key\": \"x\"}", "[\"x\"]", "{\"api_key\": 5}", "{broken"] {
-            assert_eq!(read(nothing), None, "{nothing}");
+            assert_eq!(found(Some("v1"), Some(nothing)), Found::Malformed, "{nothing}");
         }
     }
 }

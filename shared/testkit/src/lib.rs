@@ -23,7 +23,7 @@ pub use objects::MemoryObjects;
 pub use outage::{Outage, wait};
 pub use provider_keys::MemoryProvider;
 pub use registry::MemoryRegistry;
-pub use secret::{MemoryRefusals, MemorySecret, Witness};
+pub use secret::{MemoryRefusals, MemorySecret, MemoryTold, Witness};
 pub use signer::MemoryKey;
 pub use simple::{
     CountingIds, FixedExtractor, KnownIdentifiers, MemoryAlerts, MemoryAuditLog, WordEmbedder, context, document_of_paragraphs,

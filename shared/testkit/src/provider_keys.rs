@@ -26,6 +26,8 @@ struct World {
     is_down: bool,
     /// Keys that the API makes and that nobody accepts.
     mints_bad: bool,
+    /// Whether the API has forgotten what it made.
+    is_forgetful: bool,
     trials: u64,
 }
 
@@ -94,6 +96,11 @@ impl MemoryProvider {
         self.lock().mints_bad = mints_bad;
     }
 
+    /// Whether its API knows nothing of the keys that it made, as that of another project.
+    pub fn set_forgetful(&self, is_forgetful: bool) {
+        self.lock().is_forgetful = is_forgetful;
+    }
+
     /// The value of a key that its API has made.
     pub fn minted(&self, id: &str) -> Option<String> {
         self.lock().minted.get(id).cloned()
@@ -155,6 +162,9 @@ impl KeySource for MemoryProvider {
         let Some(value) = world.minted.get(id.as_str()).cloned() else {
             return Ok(answer.with(Revocation::ByOperator)?);
         };
+        if world.is_forgetful {
+            return Ok(answer.with(Revocation::Unknown)?);
+        }
         world.accepted.remove(&value);
         world.deleted.insert(id.as_str().to_owned());
         Ok(answer.with(Revocation::Done)?)

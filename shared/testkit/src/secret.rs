@@ -4,6 +4,7 @@
 
 use crate::outage::Outage;
 use async_trait::async_trait;
+use domain::alert::ToldLog;
 use domain::fault::PortError;
 use domain::keys::secret::{SecretError, SecretState, SecretStore, SecretText, VersionState};
 use domain::keys::{KeyVersion, RefusalLog, SecretStage};
@@ -209,11 +210,8 @@ impl SecretStore for MemorySecret {
         if to.is_some_and(|to| !stored.texts.contains_key(to)) {
             return Err(SecretError::Missing);
         }
-        let is_right = match (&holder, from, to) {
-            (Some(holder), _, Some(to)) if holder == to => true,
-            (holder, from, _) => holder.as_ref() == from,
-        };
-        if !is_right {
+        // Where it is already it cannot be moved to.
+        if holder.as_ref() != from || (to.is_some() && holder.as_ref() == to) {
             return Err(SecretError::Moved);
         }
         let labels: usize = stored.state.versions.values().map(|version| version.labels.len()).sum();
@@ -246,8 +244,28 @@ impl RefusalLog for MemoryRefusals {
         Ok(())
     }
 
+    async fn has_any(&self, _: &'static str, since: Timestamp) -> Result<bool, PortError> {
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|(_, at)| *at >= since))
+    }
+
     async fn count(&self, _: &'static str, version: &KeyVersion, since: Timestamp) -> Result<u32, PortError> {
         let noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(noted.iter().filter(|(noted, at)| noted == version && *at >= since).count() as u32)
+    }
+}
+
+/// What was told, in memory. A clone is the same log.
+#[derive(Clone, Default)]
+pub struct MemoryTold(Arc<Mutex<BTreeSet<String>>>);
+
+#[async_trait]
+impl ToldLog for MemoryTold {
+    async fn was_told(&self, dedupe_key: &str) -> Result<bool, PortError> {
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(dedupe_key))
+    }
+
+    async fn note_told(&self, dedupe_key: &str, _: Timestamp) -> Result<(), PortError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(dedupe_key.to_owned());
+        Ok(())
     }
 }

@@ -58,9 +58,7 @@ async fn what_is_wrong_is_named_and_nothing_moves() {
     let foreign = json!({ "Step": "createSecret", "SecretId": "arn:another", "ClientRequestToken": TOKEN });
     assert!(refused(&house, None, &foreign).await.contains("no such secret"));
     assert!(house.secret.begin_rotation(&token));
-    for early in ["setSecret", "testSecret"] {
-        assert!(refused(&house, None, &step(early, TOKEN)).await.contains("createSecret comes first"), "{early}");
-    }
+    assert!(refused(&house, None, &step("setSecret", TOKEN)).await.contains("createSecret comes first"));
     assert!(refused(&house, None, &step("finishSecret", TOKEN)).await.contains("testSecret comes first"));
 
     let house = House::new(Source::Pool, &["key-1"]).await;
@@ -72,9 +70,14 @@ async fn what_is_wrong_is_named_and_nothing_moves() {
 
     for malformed in ["{broken", "[\"key-0\"]", "{\"key\":\"key-0\"}", "two words"] {
         let house = House::new(Source::Pool, &["key-1"]).await;
+        house.secret.enable_rotation();
         house.secret.set_text(malformed);
-        let said = refused(&house, None, &rotate).await;
-        assert!(said.contains("AWSCURRENT in the secret is not a key"), "{said}");
+        assert!(house.secret.begin_rotation(&token));
+        for begun in ["createSecret", "setSecret", "testSecret", "finishSecret"] {
+            let said = refused(&house, None, &step(begun, TOKEN)).await;
+            assert!(said.contains("AWSCURRENT in the secret is not a key"), "{said}");
+            assert!(said.contains("`clinchat keys rotate` replaces it"), "{said}");
+        }
     }
     for malformed in [
         "{broken",
@@ -106,6 +109,8 @@ async fn what_is_wrong_is_named_and_nothing_moves() {
     house.fill_pool_with_current();
     assert!(refused(&house, None, &rotate).await.contains("the next key is the one in use"));
     let add = |key: &str| json!({ "command": "add", "provider": "groq", "key": key });
+    let remove = json!({ "command": "remove", "provider": "groq", "id": "nobody" });
+    assert!(refused(&house, None, &remove).await.contains("no key of this name waits"));
     assert!(refused(&house, None, &add("key-0")).await.contains("the one in use"));
     assert!(refused(&house, None, &add("nobody-knows-this-one")).await.contains("the provider refuses the key"));
     assert!(refused(&house, None, &add("two words")).await.contains("paste it again"));
@@ -142,11 +147,14 @@ async fn the_sample_events_drive_a_rotation() {
     handle(&app, &sample("rollback"), "request-5").await.expect("rolled back");
     assert_eq!(house.key(SecretStage::Current), "key-1");
     house.provider.accept("a-key-from-the-console");
-    for case in ["add", "check", "tend", "status"] {
+    for case in ["add", "check", "tend", "watch", "status"] {
         let answer = handle(&app, &sample(case), "request-6").await.unwrap_or_else(|error| panic!("{case}: {error}"));
         assert!(answer["groq"].get("error").is_none(), "{case}: {answer}");
     }
     let status = handle(&app, &sample("status"), "request-7").await.expect("a status");
     assert_eq!((&status["groq"]["depth"], status["groq"]["current"]["key"].is_string()), (&json!(1), true), "{status}");
     assert!(!status.to_string().contains("a-key-from-the-console"));
+    assert_eq!(status["groq"]["pool"][0]["id"], "made-in-november");
+    let removed = handle(&app, &sample("remove"), "request-8").await.expect("removed");
+    assert_eq!(removed["groq"]["removed"], "made-in-november");
 }

@@ -1,5 +1,6 @@
 //! A deployment's keys in memory: a secret with a key in use, a pool or an API behind it, a provider in front.
 
+use domain::alert::Once;
 use domain::keys::pool::{KeySource, Pool};
 use domain::keys::rotation::{KeyRotation, RotateKeyError, RotationRules};
 use domain::keys::secret::{KeyBody, SecretStore as _, SecretText};
@@ -7,7 +8,8 @@ use domain::keys::{ApiKey, KeyVersion, SecretStage};
 use jiff::SignedDuration;
 use std::sync::Arc;
 use testkit::{
-    CountingIds, MemoryAlerts, MemoryAuditLog, MemoryProvider, MemoryRefusals, MemorySecret, Outage, context, fixed_now,
+    CountingIds, MemoryAlerts, MemoryAuditLog, MemoryProvider, MemoryRefusals, MemorySecret, MemoryTold, Outage, context,
+    fixed_now,
 };
 
 /// Where keys come from.
@@ -24,6 +26,7 @@ pub struct House {
     pub provider: MemoryProvider,
     pub refusals: MemoryRefusals,
     pub alerts: MemoryAlerts,
+    pub told: MemoryTold,
     pub audit: MemoryAuditLog,
     pub outage: Outage,
     ids: Arc<CountingIds>,
@@ -39,6 +42,7 @@ impl House {
             provider: MemoryProvider::accepting(&["key-0"]),
             refusals: MemoryRefusals::default(),
             alerts: MemoryAlerts::default(),
+            told: MemoryTold::default(),
             audit: MemoryAuditLog::default(),
             outage: Outage::default(),
             ids: Arc::default(),
@@ -47,7 +51,7 @@ impl House {
         house.secret.set_text("{\"api_key\":\"key-0\",\"key_id\":\"first\"}");
         for key in waiting {
             house.provider.accept(key);
-            house.stock().add(&ApiKey::new(key)).await.expect("a pool");
+            house.stock().add(&ApiKey::new(key), None).await.expect("a pool");
         }
         house
     }
@@ -72,7 +76,7 @@ impl House {
             canary: Arc::new(self.provider.seen_through(seen())),
             refusals: Arc::new(self.refusals.clone()),
             audit: Arc::new(self.audit.seen_through(seen())),
-            alerts: Arc::new(self.alerts.seen_through(seen())),
+            alerts: Arc::new(Once { sink: self.alerts.seen_through(seen()), told: self.told.clone() }),
             ids: self.ids.clone(),
             rules: RotationRules::default(),
         }
@@ -118,11 +122,11 @@ impl House {
             self.empty_pool().await;
         }
         self.provider.accept("key-9");
-        self.stock().add(&ApiKey::new("key-9")).await.expect("a pool");
+        self.stock().add(&ApiKey::new("key-9"), None).await.expect("a pool");
         // A rotation that was cut off after its promotion has done its work: the next one is another.
         if self.key(SecretStage::Current) != "key-0" {
-            let check = self.rotation().tend(&context("main", &[])).await;
-            check.expect("what was cut off is ended");
+            let tended = self.rotation().tend(&context("main", &[])).await.expect("what was cut off is ended");
+            assert!(tended.troubles.is_empty(), "{:?}", tended.troubles);
         }
     }
 }

@@ -51,6 +51,9 @@ async fn a_key_is_made_once_marked_if_it_is_no_good_and_deleted_when_it_is_not_u
     }
     assert!(!google.keys().contains(&third.id.as_ref().expect("a name").as_str().to_owned()));
     assert_ne!(source.offer(Some(&version("v2"))).await.expect("a key"), third);
+    // One that the API has never heard of is not done with: it may be another project's.
+    let stranger = Label::parse("clinchat-of-another-project").expect("a label");
+    assert_eq!(source.revoke(&stranger).await.expect("said"), Revocation::Unknown);
     // A key that an operator has made is an operator's.
     let before = google.requests().len();
     assert_eq!(source.revoke(&Label::parse("key-of-somebody").expect("a label")).await.expect("said"), Revocation::ByOperator);

@@ -151,6 +151,8 @@ catalogue! {
     KeyRevokedConfirmed = "key_revoked_confirmed", Execute, Ours;
     /// An operator has put a key into a pool.
     KeyAdded = "key_added", Create, Ours;
+    /// An operator has taken a key out of a pool, or all of them.
+    KeyRemoved = "key_removed", Delete, Ours;
     /// An operator has looked at the keys.
     KeysViewed = "keys_viewed", Read, Ours;
 

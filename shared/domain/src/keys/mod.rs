@@ -75,10 +75,16 @@ pub struct Key {
     pub value: ApiKey,
 }
 
+/// The code of a [`KeyRing`]'s error if there is no version in use.
+pub const NO_KEY: &str = "no key";
+/// The code of a [`KeyRing`]'s error if the version in use holds something else.
+pub const MALFORMED_KEY: &str = "malformed key";
+
 /// Brings the keys of one provider.
 #[async_trait]
 pub trait KeyRing: Send + Sync {
-    /// The key in use. It may have been read up to a minute ago.
+    /// The key in use. It may have been read up to a minute ago. [`NO_KEY`] or [`MALFORMED_KEY`] if there is none: then
+    /// [`KeyRing::after`] may bring another.
     async fn current(&self) -> Result<Key, PortError>;
 
     /// The next key to try after the provider refused these, read anew: the current one, the pending one, the previous one.
@@ -95,6 +101,9 @@ pub trait RefusalLog: Send + Sync {
 
     /// How many there were since a time, to the minute.
     async fn count(&self, provider: &'static str, version: &KeyVersion, since: Timestamp) -> Result<u32, PortError>;
+
+    /// Whether there was one of any version since a time, to the minute: one cheap question, so that it can be asked often.
+    async fn has_any(&self, provider: &'static str, since: Timestamp) -> Result<bool, PortError>;
 }
 
 #[cfg(test)]

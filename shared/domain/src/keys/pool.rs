@@ -18,6 +18,16 @@ const KEYS_MAX: usize = 50;
 /// So many refused keys are remembered, for whoever looks.
 const REFUSED_MAX: usize = 20;
 
+/// What the name of a key begins with that was given none.
+const GENERATED: &str = "key-";
+/// ... and how long it is: that and an id of 26 characters.
+const GENERATED_CHARS: usize = GENERATED.len() + 26;
+
+/// Whether a key was named by us, so that the provider's console shows another name.
+pub fn is_generated(id: &Label) -> bool {
+    id.as_str().starts_with(GENERATED) && id.as_str().len() == GENERATED_CHARS
+}
+
 /// What a provider's key can be got from.
 #[async_trait]
 pub trait KeySource: Send + Sync {
@@ -47,6 +57,8 @@ pub trait KeySource: Send + Sync {
 pub enum Revocation {
     /// The provider was told to, and will.
     Done,
+    /// The provider's API knows no such key; whether the key works is another matter.
+    Unknown,
     /// The provider has no way to be told but its console.
     ByOperator,
 }
@@ -61,17 +73,29 @@ pub enum SourceError {
     #[error("the pool's secret is scheduled for deletion: restore it with `aws secretsmanager restore-secret`")]
     DeletedPool,
     /// It holds something else.
-    #[error("the pool's text is not {{\"keys\": [{{\"id\", \"added_at\", \"api_key\"}}]}}: empty it or mend it in the console")]
+    #[error(
+        "the pool's text is not {{\"keys\": [{{\"id\", \"added_at\", \"api_key\"}}]}}: empty it with `clinchat keys remove PROVIDER --all`, then \
+         add keys with `clinchat keys add`"
+    )]
     MalformedPool,
     /// It has no key.
     #[error("the pool is empty: add a key with `clinchat keys add`")]
     EmptyPool,
     /// It can take no more.
-    #[error("the pool is full: {KEYS_MAX} keys")]
+    #[error("the pool is full: {KEYS_MAX} keys; take some out with `clinchat keys remove`")]
     FullPool,
     /// The key is there already.
-    #[error("this key is in the pool already")]
+    #[error("this key is known already: it waits, is being introduced, or was replaced")]
     Repeated,
+    /// The key is in use.
+    #[error("this key is the one in use: make another in the provider's console")]
+    InUse,
+    /// Another key has this name.
+    #[error("another key has this name: give this one another, in the provider's console as well")]
+    NameTaken,
+    /// No key has this name.
+    #[error("no key of this name waits in the pool: `clinchat keys status` names them")]
+    NoSuchKey,
     /// Others write all the time.
     #[error("the pool was changed by somebody else; try again")]
     Raced,
@@ -97,7 +121,7 @@ impl SourceError {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::NoPool | Self::DeletedPool | Self::MalformedPool | Self::EmptyPool => Fault::Conflict,
-            Self::FullPool | Self::Repeated => Fault::Caller,
+            Self::FullPool | Self::Repeated | Self::InUse | Self::NameTaken | Self::NoSuchKey => Fault::Caller,
             Self::Raced | Self::Minting { .. } => Fault::Transient,
             Self::Store(error) => error.fault(),
         }
@@ -201,18 +225,24 @@ impl Pool {
         Err(SourceError::Raced)
     }
 
-    /// Puts a key in, behind the others, and gives its name. Whether it is a good one has been tried before.
-    pub async fn add(&self, key: &ApiKey) -> Result<Label, SourceError> {
+    /// Puts a key in, behind the others, and gives its name: the one that it has in the provider's console, if somebody says it.
+    /// Whether it is a good one has been tried before.
+    pub async fn add(&self, key: &ApiKey, name: Option<&Label>) -> Result<Label, SourceError> {
         let now = (self.clock)();
-        let name = format!("key-{}", self.ids.next(now).to_string().to_ascii_lowercase());
+        let own = || format!("{GENERATED}{}", self.ids.next(now).to_string().to_ascii_lowercase());
+        let name = name.map_or_else(own, |name| name.as_str().to_owned());
         let entry = Entry { id: name.clone(), added_at: now, api_key: key.expose().to_owned() };
         self.change(&|stock| {
+            let is_entry = |known: &Entry| known.id == entry.id && known.api_key == entry.api_key && known.added_at == now;
             // Our own write whose answer was lost.
-            if stock.keys.iter().any(|known| known.id == entry.id) {
+            if stock.keys.iter().any(is_entry) {
                 return Ok(false);
             }
             if stock.keys.iter().any(|known| known.api_key == entry.api_key) {
                 return Err(SourceError::Repeated);
+            }
+            if stock.keys.iter().any(|known| known.id == entry.id) {
+                return Err(SourceError::NameTaken);
             }
             if stock.keys.len() >= KEYS_MAX {
                 return Err(SourceError::FullPool);
@@ -222,6 +252,28 @@ impl Pool {
         })
         .await?;
         Label::parse(&name).map_err(|_| SourceError::MalformedPool)
+    }
+
+    /// Takes a key out.
+    pub async fn remove(&self, id: &Label) -> Result<(), SourceError> {
+        let (_, stock) = self.read().await?;
+        if stock.keys.iter().all(|known| known.id != id.as_str()) {
+            return Err(SourceError::NoSuchKey);
+        }
+        self.taken(id).await
+    }
+
+    /// Empties the pool, whatever is in it: the way out of a text that nobody can read.
+    pub async fn empty(&self) -> Result<(), SourceError> {
+        let state = self.describe().await?;
+        let draft = KeyVersion(format!("pool-draft-{}", self.ids.next((self.clock)())));
+        self.store.put(&draft, &Stock::default().text(), SecretStage::Pending.as_str()).await?;
+        let read = state.in_stage(SecretStage::Current);
+        match self.store.move_label(SecretStage::Current.as_str(), read, Some(&draft)).await {
+            // What somebody has just added is not thrown away unseen.
+            Err(SecretError::Moved) => Err(SourceError::Raced),
+            done => Ok(done?),
+        }
     }
 
     /// What waits, the next one first.

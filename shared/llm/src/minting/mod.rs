@@ -25,9 +25,8 @@ use tokio::time::{Instant, sleep_until};
 
 /// What every name begins with: other keys of the project are none of ours.
 const PREFIX: &str = "clinchat-";
-/// What a key is called that the provider would not accept, so that it is not offered again.
-const REFUSED: &str = "clinchat, refused";
-const USUAL: &str = "clinchat";
+/// What the console's name of a key ends with that the provider would not accept, or that was taken back: it is not offered again.
+const REFUSED: &str = ", refused";
 /// The keys of a project are some dozens. Pages of the most that the API gives.
 const PAGES_MAX: usize = 10;
 /// Making a key takes seconds. It is looked for again at these distances, and after that with the next run.
@@ -177,7 +176,8 @@ impl GoogleKeys {
 
     async fn make(&self, session: &Session, name: &str) -> Result<(), SourceError> {
         let body = json!({
-            "displayName": USUAL,
+            // What people see in the console is what they are told to look for.
+            "displayName": name,
             "restrictions": { "apiTargets": [{ "service": "generativelanguage.googleapis.com" }] },
         });
         let path = format!("{}?keyId={name}", session.parent);
@@ -206,7 +206,8 @@ impl KeySource for GoogleKeys {
         let keys = self.keys(&session).await?;
         let beginning = beginning(after);
         let find = |name: &str| keys.iter().find(|key| key.name.rsplit('/').next() == Some(name));
-        let is_open = |name: &String| find(name).is_none_or(|key| key.delete_time.is_none() && key.display_name != REFUSED);
+        let is_open =
+            |name: &String| find(name).is_none_or(|key| key.delete_time.is_none() && !key.display_name.ends_with(REFUSED));
         let name = (0..100).map(|number| format!("{beginning}{number}")).find(is_open).ok_or_else(|| minting("too_many_keys"))?;
         if find(&name).is_none() {
             self.make(&session, &name).await?;
@@ -230,7 +231,8 @@ impl KeySource for GoogleKeys {
         }
         let session = self.session().await?;
         let path = format!("{}/{}?updateMask=displayName", session.parent, id.as_str());
-        let operation = self.read(&session, Method::PATCH, &path, Some(json!({ "displayName": REFUSED }))).await?;
+        let name = format!("{}{REFUSED}", id.as_str());
+        let operation = self.read(&session, Method::PATCH, &path, Some(json!({ "displayName": name }))).await?;
         self.wait(&session, operation).await
     }
 
@@ -250,7 +252,7 @@ impl KeySource for GoogleKeys {
                 self.wait(&session, operation).await?;
                 Ok(Revocation::Done)
             }
-            Err(Refused::Status { status: 404, .. }) => Ok(Revocation::Done),
+            Err(Refused::Status { status: 404, .. }) => Ok(Revocation::Unknown),
             Err(refused) => Err(minting(said(&refused))),
         }
     }

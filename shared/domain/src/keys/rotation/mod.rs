@@ -9,20 +9,25 @@
 //! retire   the old one is no longer AWSPREVIOUS; a while later it is revoked and tried until the provider refuses it
 //! ```
 //!
-//! `labels` says what is remembered, `steps` has the way forward, `upkeep` what comes after it, `rollback` the way back,
-//! `stock` what operators see and add.
+//! `labels` says what is remembered, `steps` has the way forward, `upkeep` looks after the key in use, `retire` after the one
+//! before it, `rollback` has the way back, `stock` what operators see, add and remove.
+//!
+//! A version that holds something else than a key is as good as one that the provider refuses: nobody can use it, and its text
+//! never changes. In use, it is taken back or replaced; being introduced, it is given up.
 
 mod labels;
+mod retire;
 mod rollback;
 mod steps;
 mod stock;
 mod upkeep;
 
 pub use labels::{TESTED, is_ours};
+pub use retire::Retired;
 pub use rollback::RollbackReason;
 pub use steps::{RotationStep, Trigger};
 pub use stock::{Overview, Replaced, Shown};
-pub use upkeep::{Checked, Health, Retired};
+pub use upkeep::{Checked, Health, Tended};
 
 use super::pool::{KeySource, SourceError};
 use super::secret::{KeyBody, ParseKeyBodyError, SecretError, SecretState, SecretStore};
@@ -127,7 +132,7 @@ pub enum RotateKeyError {
     #[error("the secret is scheduled for deletion: restore it with `aws secretsmanager restore-secret`")]
     DeletedSecret,
     /// The store would never call this.
-    #[error("rotation is not enabled on the secret: enable it with `aws secretsmanager rotate-secret`")]
+    #[error("rotation is not enabled on the secret: deploy with KeyRotationBy=secrets-manager, or use `clinchat keys rotate`")]
     NotEnabled,
     /// The version is not of this secret.
     #[error("the secret has no version of this token: start the rotation anew, do not repeat an old event")]
@@ -137,7 +142,8 @@ pub enum RotateKeyError {
     NotPending,
     /// What is in the secret is no key.
     #[error(
-        "what is {stage} in the secret is not a key and not {{\"api_key\": \"...\"}}: put a key in with `clinchat keys add` and rotate"
+        "what is {stage} in the secret is not a key and not {{\"api_key\": \"...\"}}: `clinchat keys rotate` replaces it by the next key of \
+         the pool, `clinchat keys rollback` by the key before"
     )]
     Malformed {
         /// In which stage.
@@ -150,10 +156,13 @@ pub enum RotateKeyError {
     #[error("the version of this token has not been tested: testSecret comes first")]
     NotTested,
     /// There is no key to go back to.
-    #[error("there is no previous key to go back to: add a key with `clinchat keys add` and rotate")]
+    #[error("there is no previous key to go back to: put the next one into use with `clinchat keys rotate`")]
     NoPrevious,
     /// The source offers the key that is in use.
-    #[error("the next key is the one in use: remove it from the pool and add another with `clinchat keys add`")]
+    #[error(
+        "the next key is the one in use: take it out with `clinchat keys remove` (`keys status` names it first) and add another with \
+         `clinchat keys add`"
+    )]
     SameKey,
     /// The provider does not accept the key. It was given up.
     #[error("the provider refuses the key ({code}): it was taken out; add another with `clinchat keys add`")]
@@ -161,9 +170,27 @@ pub enum RotateKeyError {
         /// What it said.
         code: &'static str,
     },
+    /// The provider does not accept the key that was tried, and that is all that happened.
+    #[error("the provider refuses the key ({code}): nothing was changed")]
+    NotAccepted {
+        /// What it said.
+        code: &'static str,
+    },
+    /// Keys are made by the provider's API, so that nothing would ever read the pool.
+    #[error(
+        "keys of this provider are made when they are needed (MintGeminiKeys=on), and nothing reads its pool: `clinchat keys rotate` makes \
+         one; to use keys of your own, deploy with MintGeminiKeys=off first"
+    )]
+    NotPooled,
     /// Nobody knows whether the key is good. It is tried again later.
     #[error("the key could not be tried ({code}): it is kept, and tried again with the next check")]
     Postponed {
+        /// Why.
+        code: &'static str,
+    },
+    /// Nobody knows whether the key is good, and it was not taken.
+    #[error("the key could not be tried ({code}): it was not taken; add it again later")]
+    NotTried {
         /// Why.
         code: &'static str,
     },
@@ -197,7 +224,7 @@ impl RotateKeyError {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::NoSecret | Self::UnknownToken => Fault::Missing,
-            Self::Postponed { .. } | Self::Raced => Fault::Transient,
+            Self::Postponed { .. } | Self::NotTried { .. } | Self::Raced => Fault::Transient,
             Self::Source(error) => error.fault(),
             Self::Store(error) => error.fault(),
             Self::Port(error) => error.fault(),
@@ -219,6 +246,9 @@ impl RotateKeyError {
             Self::NoPrevious => "no_previous",
             Self::SameKey => "same_key",
             Self::Refused { .. } => "refused",
+            Self::NotAccepted { .. } => "not_accepted",
+            Self::NotPooled => "not_pooled",
+            Self::NotTried { .. } => "not_tried",
             Self::Postponed { .. } => "postponed",
             Self::Raced => "raced",
             Self::Source(SourceError::EmptyPool) => "empty_pool",
@@ -241,11 +271,19 @@ impl KeyRotation {
         KeyBody::parse(&text).map(Some).map_err(|ParseKeyBodyError| RotateKeyError::Malformed { stage })
     }
 
-    /// The key in use; nothing before there was one.
+    /// The key of a version; nothing as well if what is there is no key.
+    async fn key_in(&self, version: &KeyVersion) -> Result<Option<KeyBody>, RotateKeyError> {
+        match self.body(version, "AWSCURRENT").await {
+            Err(RotateKeyError::Malformed { .. }) => Ok(None),
+            other => other,
+        }
+    }
+
+    /// The key in use; nothing before there was one, or if what is there is no key.
     async fn current(&self, state: &SecretState) -> Result<Option<KeyBody>, RotateKeyError> {
         match state.in_stage(SecretStage::Current) {
             None => Ok(None),
-            Some(version) => self.body(version, "AWSCURRENT").await,
+            Some(version) => self.key_in(version).await,
         }
     }
 
@@ -285,12 +323,23 @@ impl KeyRotation {
         headline: String,
         id: Option<&Label>,
     ) -> Result<(), PortError> {
+        self.tell_of(context, (kind, id.map_or("", Label::as_str)), severity, headline, id).await
+    }
+
+    /// The same about something that has another name than the key's.
+    async fn tell_of(
+        &self,
+        context: &Context,
+        (kind, name): (&'static str, &str),
+        severity: Severity,
+        headline: String,
+        id: Option<&Label>,
+    ) -> Result<(), PortError> {
         let day = context.now.to_zoned(jiff::tz::TimeZone::UTC).date();
         let mut facts = BTreeMap::from([("provider", AuditValue::Code(self.provider))]);
         if let Some(id) = id {
             facts.insert("key", AuditValue::Label(id.clone()));
         }
-        let name = id.map_or("", Label::as_str);
         let alert = Alert {
             kind: kind.to_owned(),
             severity,

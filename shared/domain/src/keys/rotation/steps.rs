@@ -54,6 +54,8 @@ pub enum Trigger {
 const CURRENT: &str = SecretStage::Current.as_str();
 const PENDING: &str = SecretStage::Pending.as_str();
 const PREVIOUS: &str = SecretStage::Previous.as_str();
+/// So many keys in a row that were used before are passed over.
+const OFFERS: u32 = 5;
 
 impl KeyRotation {
     /// One step for the version of a token.
@@ -72,18 +74,28 @@ impl KeyRotation {
         if !is_known && (trigger == Trigger::Store || step != RotationStep::Create) {
             return Err(RotateKeyError::UnknownToken);
         }
+        if let (Trigger::Store, Some(current)) = (trigger, state.in_stage(SecretStage::Current)) {
+            // The store is told what is wrong. Our own runs replace it.
+            self.body(current, "AWSCURRENT").await?;
+        }
         if state.has(token, CURRENT) {
-            // Done before; perhaps not to its very end.
-            return self.tidy(&state, context).await;
+            return match step {
+                RotationStep::Test => self.try_current(&state, context).await,
+                // Done before; perhaps not to its very end.
+                _ => self.tidy(&state, context).await,
+            };
         }
         if is_known && !state.has(token, PENDING) && (trigger == Trigger::Store || step != RotationStep::Create) {
             return Err(RotateKeyError::NotPending);
         }
         match step {
             RotationStep::Create => self.create(&state, token, context).await,
-            RotationStep::Set => match self.store.read(token).await? {
+            RotationStep::Set => match self.body(token, "AWSPENDING").await? {
                 None => Err(RotateKeyError::NotCreated),
-                Some(_) => Ok(()),
+                Some(body) => {
+                    let set = self.event(context, EventType::KeyRotationSet, token, body.id.as_ref(), Outcome::Success);
+                    Ok(self.audit.append(&set).await?)
+                }
             },
             RotationStep::Test => self.test(&state, token, context).await,
             RotationStep::Finish => self.finish(&state, token, context).await,
@@ -93,8 +105,11 @@ impl KeyRotation {
     /// All steps: goes on with a rotation that was begun, or begins one. Twice at once is one rotation, because both use the same
     /// token for the same next key. A key that is younger than `not_before` is left alone: a schedule's event may come twice.
     pub async fn rotate(&self, not_before: SignedDuration, context: &Context) -> Result<Option<KeyVersion>, RotateKeyError> {
-        let state = self.state().await?;
+        let mut state = self.state().await?;
         self.tidy(&state, context).await?;
+        if self.drop_malformed(&state, context).await? {
+            state = self.state().await?;
+        }
         let pending = state.in_stage(SecretStage::Pending).filter(|version| !state.has(version, CURRENT));
         let token = if let Some(version) = pending {
             version.clone()
@@ -104,7 +119,7 @@ impl KeyRotation {
             if created.is_some_and(|created| context.now.duration_since(created) < not_before) {
                 return Ok(None);
             }
-            token_for(current, &self.source.offer(current).await?)
+            token_for(current, &self.next_key(&state, context).await?)
         };
         for step in RotationStep::ALL {
             self.step(step, &token, Trigger::Ours, context).await?;
@@ -112,13 +127,56 @@ impl KeyRotation {
         Ok(Some(token))
     }
 
+    /// The key that comes next; never one that was in use before, so that what was taken back is not brought again.
+    async fn next_key(&self, state: &SecretState, context: &Context) -> Result<KeyBody, RotateKeyError> {
+        for _ in 0..OFFERS {
+            let offer = self.source.offer(state.in_stage(SecretStage::Current)).await?;
+            match &offer.id {
+                Some(id) if self.was_used(state, &offer).await? => self.source.refused(id, context.now).await?,
+                _ => return Ok(offer),
+            }
+        }
+        Err(RotateKeyError::Raced)
+    }
+
+    /// Whether a key is in a version that another one has replaced.
+    async fn was_used(&self, state: &SecretState, offer: &KeyBody) -> Result<bool, RotateKeyError> {
+        for (version, stored) in &state.versions {
+            let is_old = stored.labels.iter().any(|label| label == PREVIOUS || super::is_ours(label));
+            let is_in_use = state.has(version, CURRENT) || state.has(version, PENDING);
+            if is_old && !is_in_use && self.key_in(version).await?.is_some_and(|body| body.key == offer.key) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Gives up a version that is being introduced and holds no key; `true` if there was one.
+    pub(super) async fn drop_malformed(&self, state: &SecretState, context: &Context) -> Result<bool, RotateKeyError> {
+        let Some(pending) = state.holder(PENDING).filter(|version| !state.has(version, CURRENT)) else { return Ok(false) };
+        match self.body(pending, "AWSPENDING").await {
+            Err(RotateKeyError::Malformed { .. }) => {}
+            other => return other.map(|_| false),
+        }
+        let failed = self.event(context, EventType::KeyRotationFailed, pending, None, Outcome::Failure);
+        self.audit.append(&failed.with("code", AuditValue::Code("malformed"))).await?;
+        let headline = format!(
+            "What somebody put beside the key of {} is no key and was given up; nothing was put into use. Add keys with `clinchat keys add`.",
+            self.provider
+        );
+        self.tell_of(context, ("key_rotation_failed", &pending.0), Severity::Warning, headline, None).await?;
+        self.drop_label(TESTED, pending).await?;
+        self.drop_label(PENDING, pending).await?;
+        Ok(true)
+    }
+
     async fn create(&self, state: &SecretState, token: &KeyVersion, context: &Context) -> Result<(), RotateKeyError> {
-        // What is in use is looked at first: with a secret that nobody can read nothing is begun.
+        // What is in use is looked at first: with a secret that cannot be read nothing is begun.
         let current = self.current(state).await?;
         let stored = if let Some(stored) = self.body(token, "AWSPENDING").await? {
             stored
         } else {
-            let offer = self.source.offer(state.in_stage(SecretStage::Current)).await?;
+            let offer = self.next_key(state, context).await?;
             self.refuse_same(current.as_ref(), &offer, context).await?;
             match self.store.put(token, &offer.text(), PENDING).await {
                 Ok(()) => offer,
@@ -134,11 +192,12 @@ impl KeyRotation {
         }
         let now = self.state().await?;
         if !now.has(token, PENDING) && !now.has(token, CURRENT) {
-            if now.versions.contains_key(token) {
+            let is_over = |label: &String| label == PREVIOUS || super::is_ours(label);
+            if now.versions.get(token).is_some_and(|version| version.labels.iter().any(is_over)) {
                 // Others have finished with it, or given it up: it is replaced, or being revoked.
                 return Err(RotateKeyError::Raced);
             }
-            // The same text was stored before, and its labels are gone.
+            // The same text was stored before, and somebody has put another version in its place.
             self.store.move_label(PENDING, now.holder(PENDING), Some(token)).await?;
         }
         let created = self.event(context, EventType::KeyRotationCreated, token, stored.id.as_ref(), Outcome::Success);
@@ -154,15 +213,18 @@ impl KeyRotation {
             return Err(RotateKeyError::Raced);
         }
         let headline = format!(
-            "The next key in the pool of {} is the one in use: nothing is rotated until it is removed from the pool.",
-            self.provider
+            "The next key in the pool of {} is the one in use: nothing is rotated until it is taken out with `clinchat keys remove {} {}`.",
+            self.provider,
+            self.provider,
+            offer.id.as_ref().map_or("--all", Label::as_str)
         );
         self.tell(context, "key_rotation_failed", Severity::Warning, headline, offer.id.as_ref()).await?;
         Err(RotateKeyError::SameKey)
     }
 
     async fn test(&self, state: &SecretState, token: &KeyVersion, context: &Context) -> Result<(), RotateKeyError> {
-        let body = self.body(token, "AWSPENDING").await?.ok_or(RotateKeyError::NotCreated)?;
+        // Empty: a rotation that Secrets Manager tries out when it is switched on.
+        let Some(body) = self.body(token, "AWSPENDING").await? else { return self.try_current(state, context).await };
         let created = state.versions.get(token).map_or(context.now, |version| version.created);
         let is_young = context.now.duration_since(created) < self.source.propagation();
         let verdict = match self.twice(&body.key, context).await {
@@ -174,10 +236,7 @@ impl KeyRotation {
         match verdict {
             Verdict::Good => {
                 self.audit.append(&tested).await?;
-                if !state.has(token, TESTED) {
-                    self.store.move_label(TESTED, state.holder(TESTED), Some(token)).await?;
-                }
-                Ok(())
+                self.mark_tested(state, token).await
             }
             Verdict::Unclear(code) => {
                 self.audit.append(&tested.with("code", AuditValue::Code(code))).await?;
@@ -189,6 +248,29 @@ impl KeyRotation {
                 Err(RotateKeyError::Refused { code })
             }
         }
+    }
+
+    /// What is labelled already is left alone: moving a label to where it is is an error to the service.
+    pub(super) async fn mark_tested(&self, state: &SecretState, version: &KeyVersion) -> Result<(), RotateKeyError> {
+        if !state.has(version, TESTED) {
+            self.store.move_label(TESTED, state.holder(TESTED), Some(version)).await?;
+        }
+        Ok(())
+    }
+
+    /// The test of a rotation that brings nothing new: the key in use is tried, and no label is moved. Secrets Manager asks for it
+    /// when rotation is switched on for later, with a version that is empty or the one in use, and takes its label off again.
+    async fn try_current(&self, state: &SecretState, context: &Context) -> Result<(), RotateKeyError> {
+        let current = state.in_stage(SecretStage::Current).ok_or(RotateKeyError::NotCreated)?;
+        let body = self.body(current, "AWSCURRENT").await?.ok_or(RotateKeyError::NotCreated)?;
+        let (outcome, done) = match self.twice(&body.key, context).await {
+            Verdict::Good => (Outcome::Success, Ok(())),
+            Verdict::Refused(code) => (Outcome::Failure, Err(RotateKeyError::NotAccepted { code })),
+            Verdict::Unclear(code) => (Outcome::Failure, Err(RotateKeyError::Postponed { code })),
+        };
+        let tested = self.event(context, EventType::KeyRotationTested, current, body.id.as_ref(), outcome);
+        self.audit.append(&tested).await?;
+        done
     }
 
     /// Ends a rotation whose key is no good. The labels go last: until then the next attempt finds the key and gives it up again.
@@ -280,8 +362,9 @@ impl KeyRotation {
         for label in labels.iter().filter(|label| super::is_ours(label)) {
             self.drop_label(label, current).await?;
         }
-        if labels.contains(PENDING) {
-            let id = self.body(current, "AWSCURRENT").await?.and_then(|body| body.id);
+        // Without the second label it is no promotion of ours: Secrets Manager tries a rotation out, and removes the label itself.
+        if labels.contains(PENDING) && labels.contains(TESTED) {
+            let id = self.key_in(current).await?.and_then(|body| body.id);
             let ended = self.event(context, EventType::KeyRotationFinished, current, id.as_ref(), Outcome::Success);
             self.complete(state, current, id.as_ref(), ended, context).await?;
         }
