@@ -174,7 +174,7 @@ pub async fn run(cases: usize) -> Result<Report> {
     let mut dice = Dice::new(77);
     while report.cases < cases {
         let number = report.cases / CHARTS;
-        let is_obedient = number % 3 == 0;
+        let is_obedient = number.is_multiple_of(3);
         let patients: Vec<Patient> = (0..CHARTS).map(|at| Patient::random(at, &mut dice)).collect();
         let order = |at: usize| &orders[(number / 3 * CHARTS + at) % orders.len()];
         let documents: Vec<Sheet> = patients.iter().enumerate().map(|(at, patient)| patient.chart(&order(at).text)).collect();
