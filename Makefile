@@ -16,7 +16,8 @@ help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 .PHONY: up ask upload ls down reset status invoke
-up: ## install, build, start the local AWS, deploy, index the samples, ask a question (LLM=double: a model's double answers)
+up: ## install, build, start the local AWS, deploy, index the samples, ask a question (LLM=double: a model's double answers; OCR=tesseract: installs it)
+	@$(if $(OCR),$(MAKE) --no-print-directory ocr-$(OCR))
 	@$(STACK) up $(if $(LLM),--llm $(LLM)) $(ARGS)
 
 ask: ## ask a question: make ask Q="What are the visiting hours?"
@@ -46,6 +47,16 @@ status: ## show what runs
 invoke: ## call a deployed function with a sample event: make invoke F=indexer E=events/indexer.object-created.json
 	@test -n "$(F)" -a -n "$(E)" || { echo 'usage: make invoke F=indexer E=events/indexer.object-created.json'; exit 2; }
 	@$(STACK) invoke "$(F)" "$(E)"
+
+.PHONY: ocr ocr-tesseract
+ocr: ## recognise the scanned samples with tesseract; fails below .98
+	cargo run -q -p cli -- eval extract samples/scans --alone --ocr --least .98
+
+ocr-tesseract:
+	@command -v tesseract > /dev/null || { \
+	    test "$$(id -u)" = 0 && root= || root=sudo; \
+	    $$root apt-get update -qq && $$root apt-get install -y -qq --no-install-recommends tesseract-ocr; }
+	@tesseract --version 2>&1 | head -1
 
 .PHONY: build cli test lint fmt bench fuzz
 build: ## build everything and put the functions where the template looks for them

@@ -103,6 +103,13 @@ Examples:
     /// List the versions of a document that can still be opened, the newest first
     #[command(after_help = "Example:\n  clinchat versions doc_0123456789abcdefghjkmnpqrs")]
     Versions(One),
+    /// Show the receipt of a deletion, and check its digest
+    #[command(after_help = "\
+Example:
+  clinchat receipt doc_0123456789abcdefghjkmnpqrs
+
+The audit event document_deleted carries the same digest.")]
+    Receipt(One),
     /// Change a document's title, tags, date or access groups; it is not uploaded or read again
     #[command(after_help = "\
 Examples:

@@ -4,7 +4,7 @@ use crate::profile::Profile;
 use crate::session::{Bearer, Session, bearer};
 use crate::transport::{ANSWER_BYTES_MAX, Transport, TransportError, decode, host};
 use crate::wire::{
-    Announced, Announcement, Answer, Cost, Description, Document, DocumentPage, Link, NewVersion, Question, Versions,
+    Announced, Announcement, Answer, Cost, Description, Document, DocumentPage, Link, NewVersion, Question, SignedOff, Versions,
 };
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use domain::documents::attributes::Tag;
@@ -114,6 +114,11 @@ impl Client {
     /// The versions of a document.
     pub fn versions(&self, id: &DocumentId) -> Result<Versions> {
         self.get(&format!("/documents/{id}/versions"))
+    }
+
+    /// What the deletion of a document ended with.
+    pub fn receipt(&self, id: &DocumentId) -> Result<SignedOff> {
+        self.get(&format!("/documents/{id}/receipt"))
     }
 
     /// A link to the content that answers cite, or to that of another version.

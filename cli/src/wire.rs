@@ -110,6 +110,13 @@ pub struct NewVersion {
     pub sha256: String,
 }
 
+/// What the deletion of a document ended with, and its digest.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct SignedOff {
+    pub receipt: domain::documents::receipt::Receipt,
+    pub sha256: String,
+}
+
 /// The versions of a document, the newest first.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Versions {

@@ -477,7 +477,8 @@ fn the_documents_role_reaches_manifests_only_and_the_indexer_role_cannot_change_
         actions_on("Documents", "DocumentsBucket"),
         set(&["s3:PutObject", "s3:GetObject", "s3:GetObjectVersion", "s3:ListBucketVersions", "s3:DeleteObject"])
     );
-    assert_eq!(actions_on("Indexer", "DocumentsBucket"), set(&["s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"]));
+    let reads = set(&["s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:ListBucketVersions"]);
+    assert_eq!(actions_on("Indexer", "DocumentsBucket"), reads);
     assert_eq!(actions_on("Indexer", "DocumentsTable"), set(&["dynamodb:GetItem", "dynamodb:UpdateItem"]));
     assert_eq!(
         actions_on("Indexer", "IndexerQueue"),

@@ -164,6 +164,8 @@ impl House {
             identifiers: Box::new(KnownIdentifiers::default()),
             embedder: Box::new(WordEmbedder),
             index: Box::new(SegmentWriter::seeded(objects.clone(), model(), seed as u64)),
+            search: Box::new(SegmentIndex::of_named_documents(objects.clone(), model())),
+            history: Box::new(documents.clone()),
             upkeep: Box::new(SegmentWriter::seeded(objects.clone(), model(), 100 + seed as u64)),
             audit: Box::new(audit.clone()),
             // Each its own numbers: a claim is told by its id.
@@ -409,6 +411,12 @@ async fn equals_bucket(house: &House, schedule: &Schedule, at: usize, key: &str)
     };
     if row.valid_until.is_some() {
         return Err(format!("{key}: something is still under way"));
+    }
+    // A receipt was written when nothing was found, and by the document's own words if there were any.
+    if let Some(receipt) = row.receipt.as_ref()
+        && (receipt.found_after > 0 || receipt.objects_left > 0 || (receipt.version.is_some() && receipt.questions < 2))
+    {
+        return Err(format!("{key}: a receipt that proves nothing: {receipt:?}"));
     }
     if row.searchable_version.as_ref() != indexed.as_ref().map(|(version, _)| version) {
         return Err(format!("{key}: the registry cites {:?}, the index has {indexed:?}", row.searchable_version));

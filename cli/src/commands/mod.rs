@@ -16,6 +16,7 @@ mod login;
 mod open;
 mod pages;
 mod profiles;
+mod receipt;
 mod remove;
 mod show;
 mod stack;
@@ -52,6 +53,7 @@ pub fn run(arguments: &Arguments, config: &Config, screen: &mut Screen) -> Resul
         Command::Ls(list) => list::run(list, &client()?, screen),
         Command::Show(one) => show::run(one, &client()?, screen),
         Command::Versions(one) => versions::run(one, &client()?, screen),
+        Command::Receipt(one) => receipt::run(one, &client()?, screen),
         Command::Edit(edit) => edit::run(edit, &client()?, screen),
         Command::Open(open) => open::run(open, &client()?, screen),
         Command::Rm(remove) => remove::run(remove, &client()?, screen),

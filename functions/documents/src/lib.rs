@@ -154,6 +154,10 @@ async fn answer(app: &Documents, request: &Request) -> Result<(&'static str, Res
             let found = versions.list(&context, &request::document_id(request)?).await.map_err(refused)?;
             ("versions_listed", api::json(200, &response::versions(&found)))
         }
+        ("GET", "/documents/{id}/receipt") => {
+            let receipt = use_case.receipt(&context, &request::document_id(request)?).await.map_err(refused)?;
+            ("receipt_shown", api::json(200, &response::receipt(&receipt)))
+        }
         ("POST", "/documents/{id}/versions") => {
             let (id, new) = (request::document_id(request)?, request::new_version(request)?);
             admit(app, &context).await?;

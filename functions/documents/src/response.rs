@@ -4,6 +4,7 @@ use domain::documents::attributes::{Group, Tag};
 use domain::documents::index_object::reason_code;
 use domain::documents::manage::Announced;
 use domain::documents::pages::Format;
+use domain::documents::receipt::Receipt;
 use domain::documents::registry::{Document, DocumentPage, Progress};
 use domain::documents::versions::Versions;
 use domain::objects::Link;
@@ -99,6 +100,19 @@ struct VersionBody<'a> {
     is_newest: bool,
     /// Whether answers cite it.
     is_searchable: bool,
+}
+
+/// Wire form of a receipt.
+#[derive(Serialize)]
+pub struct ReceiptBody<'a> {
+    receipt: &'a Receipt,
+    /// SHA-256 of the receipt's JSON with sorted names and no white space: the audit event of the deletion has the same.
+    sha256: String,
+}
+
+/// What a deletion ended with.
+pub fn receipt(receipt: &Receipt) -> ReceiptBody<'_> {
+    ReceiptBody { receipt, sha256: domain::text::hexadecimal(&receipt.digest()) }
 }
 
 /// A document's versions.

@@ -18,12 +18,12 @@ use domain::documents::keep_index::KeepIndex;
 use domain::documents::registry::IndexingRegistry;
 use domain::fault::PortError;
 use domain::ids::{IdSource, RequestId};
-use domain::objects::ObjectReader;
+use domain::objects::{ObjectHistory, ObjectReader};
 use domain::phi::CountIdentifiers;
-use domain::retrieval::{Embedder, IndexUpkeep, IndexWriter};
+use domain::retrieval::{ChunkIndex, Embedder, IndexUpkeep, IndexWriter};
 use embed::{LoadModelError, MiniLm};
 use event::Event;
-use index::{ManifestCatalogue, SegmentWriter};
+use index::{ManifestCatalogue, SegmentIndex, SegmentWriter};
 use jiff::SignedDuration;
 use lambda_runtime::Error;
 use objects::Bucket;
@@ -33,7 +33,7 @@ use runtime::telemetry::{Invocation, Unit};
 use std::sync::Arc;
 use store::{AuditTable, DocumentsTable, EngineRows};
 use tracing::Instrument as _;
-use vectors::{TieredWriter, VectorBucket};
+use vectors::{TieredIndex, TieredWriter, VectorBucket, VectorIndex};
 
 /// What the function holds between invocations.
 pub struct Indexer {
@@ -49,6 +49,10 @@ pub struct Indexer {
     pub embedder: Box<dyn Embedder>,
     /// The index.
     pub index: Box<dyn IndexWriter>,
+    /// The search that answers questions.
+    pub search: Box<dyn ChunkIndex>,
+    /// What the bucket keeps of documents.
+    pub history: Box<dyn ObjectHistory>,
     /// The index's upkeep.
     pub upkeep: Box<dyn IndexUpkeep>,
     /// The audit trail.
@@ -81,6 +85,8 @@ impl Indexer {
             identifiers: Box::new(Deidentifier::load(&config.identifiers_path)?),
             embedder: Box::new(MiniLm::load(&config.model_path)?),
             index: writer(config, sdk, index.clone()),
+            search: search(config, sdk, index.clone()),
+            history: Box::new(Bucket::new(sdk, config.documents_bucket.clone())),
             upkeep: Box::new(SegmentWriter::new(index, embed::MODEL_ID.to_owned())),
             audit: Box::new(AuditTable::new(sdk, config.audit_table.clone())),
             ids: Box::new(SystemIds),
@@ -104,6 +110,17 @@ fn writer(config: &Config, sdk: &aws_types::SdkConfig, index: Arc<Bucket>) -> Bo
     Box::new(TieredWriter::new(segments, vectors, Arc::new(ManifestCatalogue::new(index, model)), engines))
 }
 
+/// Searches as the chat does, but loads only the documents that it is asked about.
+fn search(config: &Config, sdk: &aws_types::SdkConfig, index: Arc<Bucket>) -> Box<dyn ChunkIndex> {
+    let model = embed::MODEL_ID.to_owned();
+    let segments = Box::new(SegmentIndex::of_named_documents(index.clone(), model.clone()));
+    let Some(bucket) = &config.vector_bucket else { return segments };
+    let catalogue = Arc::new(ManifestCatalogue::new(index.clone(), model.clone()));
+    let vectors = VectorIndex::new(Arc::new(VectorBucket::new(sdk, bucket.clone(), model)), catalogue, index);
+    let engines = Arc::new(EngineRows::new(sdk, config.documents_table.clone()));
+    Box::new(TieredIndex::new(segments, Box::new(vectors), engines, now))
+}
+
 impl Indexer {
     /// Works on one event; an error means that it has to come again.
     pub async fn work(&self, event: &ObjectEvent) -> Result<Indexed, IndexObjectError> {
@@ -114,6 +131,8 @@ impl Indexer {
             identifiers: self.identifiers.as_ref(),
             embedder: self.embedder.as_ref(),
             index: self.index.as_ref(),
+            search: self.search.as_ref(),
+            history: self.history.as_ref(),
             audit: self.audit.as_ref(),
             ids: self.ids.as_ref(),
             clock: &now,

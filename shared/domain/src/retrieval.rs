@@ -305,6 +305,18 @@ pub trait IndexWriter: Send + Sync {
     /// Makes unfindable what was last seen before this event, whatever newer event was applied; what came later stays.
     async fn withdraw(&self, tenant: &TenantId, document_id: &DocumentId, sequencer: &Sequencer) -> Result<(), PortError>;
 
+    /// Up to `limit` passages of what searches see of a document, from all over it. None if there is nothing, or nothing that
+    /// can be read.
+    async fn sample(&self, tenant: &TenantId, document_id: &DocumentId, limit: usize) -> Result<Vec<String>, PortError>;
+
+    /// How many objects still hold something of a document that was removed. `before` is what searches saw of it.
+    async fn remains(
+        &self,
+        tenant: &TenantId,
+        document_id: &DocumentId,
+        before: Option<&IndexedVersion>,
+    ) -> Result<u64, PortError>;
+
     /// Puts small objects together, so that a cold start reads few, if there are enough of them. Changes nothing that
     /// searches see; it may be cut off, repeated, run by many at once, or left out.
     async fn compact(&self, tenant: &TenantId) -> Result<(), PortError>;

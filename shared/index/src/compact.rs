@@ -150,16 +150,20 @@ fn moved(
     manifest: &Manifest,
     sources: &[String],
     key: &str,
-    mut pack: Pack,
+    pack: Pack,
     places: &[(&DocumentId, &SegmentRef, u64)],
     after: After,
 ) -> Option<Manifest> {
     let in_use = |manifest: &Manifest, key: &String| {
         manifest.packs.contains_key(key) || manifest.segments().any(|(_, segment)| segment.object().0 == key)
     };
-    // A document was deleted meanwhile: a pack with its text must never be pointed at, not even for a moment.
-    let is_deleted = |id: &DocumentId| manifest.documents.get(id).is_none_or(|entry| entry.segment.is_none());
-    if places.iter().any(|(id, ..)| is_deleted(id)) {
+    // A document was deleted, replaced or moved meanwhile: a pack with what it was is never pointed at, not even for a moment. So
+    // whoever finds such a pack after a deletion may remove it.
+    let is_current = |(id, segment, _): &(&DocumentId, &SegmentRef, u64)| {
+        let current = manifest.documents.get(*id).and_then(|entry| entry.segment.as_ref());
+        current.is_some_and(|current| current.key == segment.key && current.place == segment.place)
+    };
+    if !places.iter().all(is_current) {
         return None;
     }
     let mut left: Vec<String> = sources.iter().filter(|source| in_use(manifest, source)).cloned().collect();
@@ -167,24 +171,16 @@ fn moved(
         return None;
     }
     let mut next = manifest.clone();
-    let mut is_live = false;
-    for (document, segment, offset) in places {
-        let current = next.documents.get_mut(*document).and_then(|entry| entry.segment.as_mut());
-        match current.filter(|current| current.key == segment.key && current.place == segment.place) {
-            Some(current) => {
-                current.place = Some(Place { pack: key.to_owned(), offset: *offset });
-                is_live = true;
-            }
-            None => drop(pack.dead.insert((*document).clone())),
+    for (document, _, offset) in places {
+        if let Some(current) = next.documents.get_mut(*document).and_then(|entry| entry.segment.as_mut()) {
+            current.place = Some(Place { pack: key.to_owned(), offset: *offset });
         }
     }
     for source in &left {
         next.packs.remove(source);
     }
-    if is_live {
+    if !places.is_empty() {
         next.packs.insert(key.to_owned(), pack);
-    } else if !places.is_empty() {
-        left.push(key.to_owned());
     }
     match after {
         After::Retire => {

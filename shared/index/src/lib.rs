@@ -19,6 +19,7 @@ mod manifest;
 mod nonce;
 mod pack;
 mod reader;
+mod remains;
 mod score;
 mod segment;
 mod signs;

@@ -31,6 +31,8 @@ const TENANTS_MAX: usize = 32;
 /// One state of a tenant, as the manifest had it.
 struct View {
     etag: String,
+    /// The documents that it was asked for; all of them if none is named.
+    only: Vec<DocumentId>,
     documents: BTreeMap<DocumentId, Held>,
     /// Whether an object that the manifest names was not there.
     is_incomplete: bool,
@@ -56,20 +58,29 @@ pub struct SegmentIndex<S> {
     objects: Arc<S>,
     model: String,
     views: Mutex<HashMap<TenantId, Arc<View>>>,
+    /// Whether only the documents are loaded that a query's filter names.
+    is_narrow: bool,
 }
 
 impl<S: ObjectReader> SegmentIndex<S> {
     /// Searches segments whose vectors are this model's; others are left out until they are re-indexed.
     pub fn new(objects: Arc<S>, model: String) -> Self {
-        Self { objects, model, views: Mutex::new(HashMap::new()) }
+        Self { objects, model, views: Mutex::new(HashMap::new()), is_narrow: false }
+    }
+
+    /// The same search for somebody who asks about few documents and has no room for all the others: it loads those that a
+    /// query's filter names. Terms weigh what they weigh among these.
+    pub fn of_named_documents(objects: Arc<S>, model: String) -> Self {
+        Self { is_narrow: true, ..Self::new(objects, model) }
     }
 
     fn views(&self) -> MutexGuard<'_, HashMap<TenantId, Arc<View>>> {
         self.views.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn view(&self, tenant: &TenantId) -> Result<Arc<View>, PortError> {
-        let mut known = self.views().get(tenant).cloned();
+    async fn view(&self, tenant: &TenantId, named: &[DocumentId]) -> Result<Arc<View>, PortError> {
+        let only = if self.is_narrow { named.to_vec() } else { Vec::new() };
+        let mut known = self.views().get(tenant).filter(|view| view.only == only).cloned();
         for _ in 0..LOOKS {
             let tag = known.as_ref().map(|view| view.etag.as_str()).filter(|etag| !etag.is_empty());
             let (manifest, etag) = match (self.objects.get(&manifest_key(tenant), None, tag).await?, &known) {
@@ -78,7 +89,8 @@ impl<S: ObjectReader> SegmentIndex<S> {
                 (Fetched::Found { bytes, etag }, _) => (Manifest::read(&bytes)?, etag),
                 (Fetched::Absent | Fetched::NotModified, _) => (Manifest::default(), String::new()),
             };
-            let view = Arc::new(self.load(tenant, &manifest, etag, known.as_deref()).await?);
+            let empty = View { etag, only: only.clone(), documents: BTreeMap::new(), is_incomplete: false };
+            let view = Arc::new(self.load(tenant, &manifest, empty, known.as_deref()).await?);
             if !view.is_incomplete {
                 return Ok(self.keep(tenant, view));
             }
@@ -96,11 +108,17 @@ impl<S: ObjectReader> SegmentIndex<S> {
         view
     }
 
-    /// The view that a manifest describes.
-    async fn load(&self, tenant: &TenantId, manifest: &Manifest, etag: String, known: Option<&View>) -> Result<View, PortError> {
-        let mut view = View { etag, documents: BTreeMap::new(), is_incomplete: false };
+    /// The view that a manifest describes, put into an empty one.
+    async fn load(
+        &self,
+        tenant: &TenantId,
+        manifest: &Manifest,
+        mut view: View,
+        known: Option<&View>,
+    ) -> Result<View, PortError> {
         let mut wanted: Vec<(&DocumentId, &SegmentRef)> = Vec::new();
-        for (document, entry) in &manifest.documents {
+        let is_asked_for = |document: &DocumentId| !self.is_narrow || view.only.contains(document);
+        for (document, entry) in manifest.documents.iter().filter(|(document, _)| is_asked_for(document)) {
             let Some(reference) = &entry.segment else { continue };
             let state = if reference.model != self.model || reference.format != FORMAT {
                 State::Outdated
@@ -146,11 +164,11 @@ impl View {
 #[async_trait]
 impl<S: ObjectReader> ChunkIndex for SegmentIndex<S> {
     async fn prime(&self, tenant: &TenantId) -> Result<(), PortError> {
-        self.view(tenant).await.map(|_| ())
+        self.view(tenant, &[]).await.map(|_| ())
     }
 
     async fn search(&self, scope: &Scope, query: &Query, limit: usize) -> Result<Retrieval, PortError> {
-        let view = self.view(scope.tenant()).await?;
+        let view = self.view(scope.tenant(), &query.filter.documents).await?;
         let mut found = Retrieval::default();
         let mut segments: Vec<Arc<Segment>> = Vec::with_capacity(view.documents.len());
         // What the caller may not see is out before anything is counted: terms' weights are those of the rest.

@@ -409,6 +409,12 @@ impl Segment {
     }
 }
 
+/// The headers of the segments that lie in an object, wherever they are in it.
+pub fn headers(object: &[u8]) -> impl Iterator<Item = Header> {
+    let starts = object.windows(MAGIC.len()).enumerate().filter(|(_, window)| *window == MAGIC).map(|(at, _)| at + MAGIC.len());
+    starts.filter_map(|at| serde_json::from_slice(Cursor::new(&object[at..]).block().ok()?).ok())
+}
+
 fn offsets_fit(offsets: &[u32], length: usize) -> bool {
     offsets.is_sorted() && offsets.last().is_some_and(|last| *last as usize == length)
 }

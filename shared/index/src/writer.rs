@@ -174,7 +174,9 @@ impl Change {
                     segment,
                 });
             }
-            (Self::Remove | Self::Describe(_), _) => None,
+            (Self::Remove | Self::Describe(_), _) => {
+                return Some(ManifestEntry { sequencer: sequencer.clone(), attributes: attributes.forgotten(), segment: None });
+            }
         };
         Some(ManifestEntry { sequencer: sequencer.clone(), attributes, segment })
     }
@@ -239,7 +241,21 @@ impl<S: ObjectReader + ObjectWriter> IndexWriter for SegmentWriter<S> {
     }
 
     async fn remove(&self, tenant: &TenantId, document_id: &DocumentId, sequencer: &Sequencer) -> Result<(), PortError> {
-        self.commit(tenant, document_id, sequencer, Change::Remove).await.map(|_| ())
+        self.commit(tenant, document_id, sequencer, Change::Remove).await?;
+        self.erase_strays(tenant, document_id).await
+    }
+
+    async fn sample(&self, tenant: &TenantId, document_id: &DocumentId, limit: usize) -> Result<Vec<String>, PortError> {
+        self.passages_of(tenant, document_id, limit).await
+    }
+
+    async fn remains(
+        &self,
+        tenant: &TenantId,
+        document_id: &DocumentId,
+        _before: Option<&IndexedVersion>,
+    ) -> Result<u64, PortError> {
+        self.count_remains(tenant, document_id).await
     }
 
     async fn withdraw(&self, tenant: &TenantId, document_id: &DocumentId, sequencer: &Sequencer) -> Result<(), PortError> {

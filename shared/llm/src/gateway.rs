@@ -475,6 +475,10 @@ impl ChatModel for Gateway {
         self.answer(prompt, Form::Stream, sentences, gone).await
     }
 
+    fn reads_sections(&self) -> bool {
+        true
+    }
+
     /// A call like any other: through the gate, reserved, announced, booked.
     async fn stand_alone(&self, prompt: &Prompt<'_>) -> Result<Option<Completion>, PortError> {
         self.complete(prompt).await.map(Some)

@@ -4,7 +4,7 @@
 //! pk = TENANT#{tenant}   sk = {document id}
 //! object_key title format status reason progress_stage progress_done progress_total pages chunks size_bytes version
 //! searchable_version sequencer uploaded_by created_at updated_at valid_until claim expires_at
-//! given_title tags document_date groups revision identifiers
+//! given_title tags document_date groups revision identifiers receipt
 //! ```
 //! `sequencer` is the last event that was taken up, `claim` the token of the attempt that works on it (absent once it ended).
 //! Times are milliseconds since 1970; `expires_at` (seconds) is the table's time to live, set on deleted rows only.
@@ -16,6 +16,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use aws_types::SdkConfig;
+use domain::audit::TABLE_DAYS;
 use domain::documents::attributes::{Attributes, parse_date};
 use domain::documents::index_object::{file_name, reason_code};
 use domain::documents::pages::{Format, Reason};
@@ -29,9 +30,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A deleted document's row stays this long, so that a late event finds the sequencer it has to be compared with. S3
-/// delivers within a day; the queue keeps what it repeats for fourteen.
-const TOMBSTONE_DAYS: i64 = 30;
+/// A deleted document's row stays this long: it holds the receipt, whose digest is in an audit row that stays as long. A late
+/// event finds the sequencer in it that it has to be compared with; S3 delivers within a day, the queue keeps what it
+/// repeats for fourteen.
+const TOMBSTONE_DAYS: i64 = TABLE_DAYS;
 
 /// The documents table.
 #[derive(Debug, Clone)]
@@ -132,7 +134,8 @@ fn document(item: &Item) -> Option<Document> {
         id: DocumentId::parse(text(item, "sk")?).ok()?,
         tenant,
         key: text(item, "object_key")?.to_owned(),
-        title: attributes.title.clone().or_else(|| text(item, "title").map(str::to_owned))?,
+        // A deleted document has none.
+        title: attributes.title.clone().or_else(|| text(item, "title").map(str::to_owned)).unwrap_or_default(),
         attributes,
         format: text(item, "format").and_then(read_spelled::<Format>),
         status: read_spelled(text(item, "status")?)?,
@@ -150,6 +153,7 @@ fn document(item: &Item) -> Option<Document> {
         searchable_version: text(item, "searchable_version").map(str::to_owned),
         sequencer: text(item, "sequencer").and_then(|s| Sequencer::parse(s).ok()),
         uploaded_by: text(item, "uploaded_by").and_then(|u| SubjectId::parse(u).ok()),
+        receipt: text(item, "receipt").and_then(|json| serde_json::from_str(json).ok()),
         created_at: millis(item, "created_at")?,
         updated_at: millis(item, "updated_at")?,
         valid_until: millis(item, "valid_until"),
@@ -395,10 +399,15 @@ impl IndexingRegistry for DocumentsTable {
                     }
                 }
             }
-            Finish::Deleted => {
+            Finish::Deleted { receipt } => {
                 set.push("expires_at = :expires");
                 values.extend([(":status", s(Status::Deleted.as_str())), (":expires", n(tombstone_expiry(now)))]);
                 remove.extend(["#reason", "searchable_version", "pages", "chunks", "identifiers"]);
+                remove.extend(["title", "given_title", "tags", "document_date"]);
+                if let Some(receipt) = receipt {
+                    set.push("receipt = :receipt");
+                    values.push((":receipt", s(receipt.canonical())));
+                }
             }
         }
         let mut update = self

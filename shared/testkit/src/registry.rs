@@ -142,6 +142,7 @@ fn new_document(claim: &Claim) -> Document {
         searchable_version: None,
         sequencer: None,
         uploaded_by: None,
+        receipt: None,
         created_at: claim.now,
         updated_at: claim.now,
         valid_until: None,
@@ -174,7 +175,9 @@ impl IndexingRegistry for MemoryRegistry {
             }
         }
         let document = before.as_ref().map_or_else(|| new_document(claim), |row| row.document.clone());
+        let title = if document.title.is_empty() { file_name(&claim.key).to_owned() } else { document.title.clone() };
         let document = Document {
+            title,
             status: claim.shown_as,
             reason: None,
             progress: None,
@@ -221,9 +224,14 @@ impl IndexingRegistry for MemoryRegistry {
                     (document.pages, document.chunks) =
                         (searchable.as_ref().map(|s| s.pages), searchable.as_ref().map(|s| s.chunks));
                 }
-                Finish::Deleted => {
+                Finish::Deleted { receipt } => {
                     (document.status, document.reason, document.searchable_version) = (Status::Deleted, None, None);
                     (document.pages, document.chunks, document.identifiers) = (None, None, None);
+                    document.title.clear();
+                    document.attributes = document.attributes.forgotten();
+                    if let Some(receipt) = receipt {
+                        document.receipt = Some(receipt.as_ref().clone());
+                    }
                 }
             }
         })?;

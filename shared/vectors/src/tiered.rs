@@ -206,6 +206,25 @@ impl IndexWriter for TieredWriter {
         self.settle(tenant, document_id, seen.as_slice()).await
     }
 
+    async fn sample(&self, tenant: &TenantId, document_id: &DocumentId, limit: usize) -> Result<Vec<String>, PortError> {
+        self.segments.sample(tenant, document_id, limit).await
+    }
+
+    async fn remains(
+        &self,
+        tenant: &TenantId,
+        document_id: &DocumentId,
+        before: Option<&IndexedVersion>,
+    ) -> Result<u64, PortError> {
+        let mut left = self.segments.remains(tenant, document_id, before).await?;
+        if let Some(before) = before
+            && self.writes_vectors(tenant).await?
+        {
+            left += self.bucket.held(tenant, document_id, &before.version, before.chunks).await?;
+        }
+        Ok(left)
+    }
+
     async fn compact(&self, tenant: &TenantId) -> Result<(), PortError> {
         self.segments.compact(tenant).await
     }

@@ -4,15 +4,17 @@ use super::{House, SUBJECT, document_id, event, event_with_body, object_event, s
 use domain::audit::{AuditValue, EventType, Outcome};
 use domain::documents::registry::Status;
 use serde_json::{Value, json};
+use sha2::Digest as _;
 
 const KEY: &str = "tenants/main/a b+ü.txt";
 const TEXT: &str = "Visitors may come between 10:00 and 20:00.";
-const EVENTS: [&str; 8] = [
+const EVENTS: [&str; 9] = [
     "documents.create",
     "documents.list",
     "documents.show",
     "documents.content",
     "documents.versions",
+    "documents.receipt",
     "documents.replace",
     "documents.describe",
     "documents.delete",
@@ -79,12 +81,46 @@ async fn a_document_is_listed_shown_opened_and_deleted() {
     assert_eq!(house.history().last(), Some(&EventType::DocumentDeleteRequested));
     assert_eq!(house.call(&at("documents.content", id)).await.problem(), (404, "not-found"));
 
+    assert_eq!(house.call(&at("documents.receipt", id)).await.problem(), (409, "conflict"), "it is not deleted yet");
     assert_eq!(house.deliver(&object_event("Object Deleted", KEY, 2)).await, [""; 0]);
     assert_eq!(house.call(&event("documents.list")).await.ok(200)["documents"], json!([]));
-    assert_eq!(house.call(&at("documents.show", id)).await.ok(200)["status"], "deleted");
+    let shown = house.call(&at("documents.show", id)).await;
+    assert_eq!((&shown.ok(200)["status"], &shown.body["title"]), (&json!("deleted"), &json!("")), "what it was called is gone");
     let rows = house.history().len();
     assert_eq!(house.call(&at("documents.delete", id)).await.ok(202)["status"], "deleted", "deleting twice is no error");
     assert_eq!(house.history().len(), rows);
+}
+
+#[tokio::test]
+async fn a_receipt_says_what_was_removed_and_its_digest_is_in_the_trail() {
+    let house = House::new();
+    let text = "The linen store opens at seven. The key hangs behind the desk of the ward clerk.";
+    let id = house.index(KEY, text, 1).await;
+    house.call(&at("documents.delete", id.as_str())).await.ok(202);
+    assert_eq!(house.deliver(&object_event("Object Deleted", KEY, 2)).await, [""; 0]);
+    let answer = house.call(&at("documents.receipt", id.as_str())).await;
+    let receipt = &answer.ok(200)["receipt"];
+    let expected = json!({
+        "checked_at": receipt["checked_at"], "chunks": 1, "document_id": id, "found_after": 0, "found_before": 2,
+        "kept_versions": ["v1"], "objects_left": 0, "pages": 1, "questions": 2, "version": "v1",
+    });
+    assert_eq!(receipt, &expected);
+    // Names are sorted in JSON values: this is the form that the digest is taken of.
+    let digest: [u8; 32] = sha2::Sha256::digest(receipt.to_string()).into();
+    assert_eq!(answer.body["sha256"], domain::text::hexadecimal(&digest));
+    let rows = house.audit.events();
+    let row = rows.iter().find(|row| row.event_type == EventType::DocumentDeleted && row.outcome == Outcome::Success);
+    assert_eq!(row.expect("a row").details["receipt"], AuditValue::Digest(digest));
+    assert!(!answer.text.contains("linen") && !answer.text.contains("a b"), "a receipt holds no words of the document");
+}
+
+#[tokio::test]
+async fn what_never_arrived_has_no_receipt() {
+    let house = House::new();
+    let announced = house.call(&event("documents.create")).await;
+    let id = announced.ok(201)["document"]["id"].as_str().expect("an id").to_owned();
+    house.call(&at("documents.delete", &id)).await.ok(202);
+    assert_eq!(house.call(&at("documents.receipt", &id)).await.problem(), (409, "conflict"));
 }
 
 #[tokio::test]
@@ -136,17 +172,17 @@ async fn a_foreign_tenants_document_and_an_impossible_id_answer_exactly_as_an_ab
 
 #[tokio::test]
 async fn each_role_may_do_what_the_policy_says_and_nothing_else() {
-    // In the order of EVENTS: create, list, show, content, versions, replace, describe, delete.
+    // In the order of EVENTS: create, list, show, content, versions, receipt, replace, describe, delete.
     let allowed = [
-        ("clinician", [false, true, true, true, true, false, false, false]),
-        ("document-admin", [true; 8]),
-        ("auditor", [false; 8]),
-        ("operator", [false, true, true, false, false, false, false, false]),
+        ("clinician", [false, true, true, true, true, true, false, false, false]),
+        ("document-admin", [true; 9]),
+        ("auditor", [false; 9]),
+        ("operator", [false, true, true, false, false, true, false, false, false]),
         // Describing tags and a date, as the sample does, is not for who decides about access.
-        ("access-admin", [false, true, true, false, false, false, false, false]),
-        ("", [false; 8]),
-        ("all-staff", [false; 8]),
-        ("access:icu", [false; 8]),
+        ("access-admin", [false, true, true, false, false, true, false, false, false]),
+        ("", [false; 9]),
+        ("all-staff", [false; 9]),
+        ("access:icu", [false; 9]),
     ];
     for (groups, expected) in allowed {
         let house = House::new();
@@ -156,13 +192,15 @@ async fn each_role_may_do_what_the_policy_says_and_nothing_else() {
             let mut event = at(name, id.as_str());
             set_claim(&mut event, "cognito:groups", groups);
             let reply = house.call(&event).await;
-            if reply.status >= 400 {
+            // A document that is not deleted has no receipt, which is said to whoever might have seen one.
+            let is_answered = reply.status < 400 || (name == "documents.receipt" && reply.status == 409);
+            if !is_answered {
                 assert_eq!(reply.problem(), (403, "denied"), "{groups}: {name}");
             }
-            found.push(reply.status < 400);
+            found.push(is_answered);
         }
         assert_eq!(found, expected, "{groups}");
-        assert_eq!(house.documents.keys().is_empty(), expected[7], "{groups}");
+        assert_eq!(house.documents.keys().is_empty(), expected[8], "{groups}");
     }
 }
 

@@ -278,6 +278,9 @@ async fn a_run_that_is_cut_off_between_any_two_store_calls_is_made_whole_by_the_
                 assert_eq!(row.valid_until, None, "after {after} calls");
                 if text.is_empty() {
                     assert_eq!((row.status, quote(&house).await), (Status::Deleted, None), "after {after} calls");
+                    let receipt = row.receipt.expect("a receipt");
+                    let said = (receipt.questions, receipt.found_after, receipt.objects_left, receipt.version.as_deref());
+                    assert_eq!(said, (2, 0, 0, Some("v1")), "after {after} calls: it was asked by its own words");
                 } else {
                     assert_eq!((row.status, quote(&house).await), (Status::Indexed, Some(text.into())), "after {after} calls");
                 }
@@ -290,6 +293,85 @@ async fn a_run_that_is_cut_off_between_any_two_store_calls_is_made_whole_by_the_
             assert!(cuts >= 6, "only {cuts} places to cut at: the sweep does not reach the work");
         }
     }
+}
+
+/// What the trail says of deletions that are done.
+fn deletions(house: &House) -> usize {
+    house.history().iter().filter(|event| **event == EventType::DocumentDeleted).count()
+}
+
+#[tokio::test]
+async fn what_a_search_still_finds_is_not_deleted() {
+    let mut house = House::new();
+    house.index(KEY, TEXT, 1).await;
+    // A search that sees the index as it was, and never anything newer.
+    let stale = testkit::MemoryObjects::default();
+    for key in house.index.keys() {
+        stale.upload(&key, &house.index.peek(&key).expect("an object").0, &[]);
+    }
+    let model = domain::retrieval::Embedder::model_id(&testkit::WordEmbedder).to_owned();
+    let honest = std::mem::replace(
+        &mut house.indexer.search,
+        Box::new(index::SegmentIndex::of_named_documents(std::sync::Arc::new(stale), model)),
+    );
+    house.documents.take_away(KEY);
+    let removed = object_event("Object Deleted", KEY, 2);
+    assert_eq!(house.deliver(&removed).await, ["message-2"]);
+    let row = house.row(KEY).await.expect("a row");
+    assert_eq!(
+        (row.status, row.receipt, deletions(&house)),
+        (Status::Deleting, None, 0),
+        "no receipt, and no event that says so"
+    );
+    house.indexer.search = honest;
+    deliver_until_done(&house, &removed).await;
+    let row = house.row(KEY).await.expect("a row");
+    assert!(row.status == Status::Deleted && row.receipt.is_some());
+    assert_eq!(deletions(&house), 1);
+}
+
+#[tokio::test]
+async fn an_object_that_still_holds_a_document_is_removed_or_holds_up_its_receipt() {
+    let house = House::new();
+    let id = house.index(KEY, TEXT, 1).await;
+    let other = house.index(OTHER, "Visitors may come between 10:00 and 20:00.", 2).await;
+    // A merge that was cut off has left a pack with its text, and one without.
+    for (name, held) in [("a", &id), ("b", &other)] {
+        let folder = format!("index/main/{held}/");
+        let key = house.index.keys().into_iter().find(|key| key.starts_with(&folder)).expect("a segment");
+        let pack = [b"CCPACK1\n".as_slice(), &house.index.peek(&key).expect("an object").0].concat();
+        house.index.upload(&format!("index/main/packs/{name}.pack"), &pack, &[]);
+    }
+    // An attempt of the future, which nobody else may touch.
+    let left = format!("index/main/{id}/ff-0123456789abcdef.seg");
+    house.index.upload(&left, b"words", &[]);
+    house.documents.take_away(KEY);
+    let removed = object_event("Object Deleted", KEY, 3);
+    assert_eq!(house.deliver(&removed).await, ["message-3"]);
+    assert_eq!((house.row(KEY).await.expect("a row").receipt, deletions(&house)), (None, 0));
+    let packs: Vec<String> = house.index.keys().into_iter().filter(|key| key.contains("/packs/")).collect();
+    assert_eq!(packs, ["index/main/packs/b.pack"], "the pack with its text is gone, its neighbour's is none of ours");
+    house.index.take_away(&left);
+    deliver_until_done(&house, &removed).await;
+    assert!(house.row(KEY).await.expect("a row").receipt.is_some());
+}
+
+#[tokio::test]
+async fn a_document_of_a_group_is_asked_for_in_that_group() {
+    let house = House::new();
+    house.index(KEY, TEXT, 1).await;
+    let row = house.row(KEY).await.expect("a row");
+    let groups = domain::documents::attributes::Attributes::groups(&["icu"]).expect("a group");
+    let attributes = domain::documents::attributes::Attributes { groups, revision: 1, ..row.attributes };
+    domain::documents::registry::DocumentRegistry::describe(&house.registry, &row.tenant, &row.id, &attributes, row.updated_at)
+        .await
+        .expect("the registry is up");
+    house.indexer.index.describe(&row.tenant, &row.id, &attributes).await.expect("the index is up");
+    house.documents.take_away(KEY);
+    deliver_until_done(&house, &object_event("Object Deleted", KEY, 2)).await;
+    let row = house.row(KEY).await.expect("a row");
+    assert_eq!(row.receipt.map(|receipt| receipt.found_before), Some(2), "somebody outside would have found nothing before");
+    assert_eq!(row.attributes.groups, attributes.groups, "to others it never was");
 }
 
 #[tokio::test]

@@ -149,6 +149,8 @@ impl House {
             identifiers: Box::new(KnownIdentifiers::default()),
             embedder: Box::new(WordEmbedder),
             index: Box::new(SegmentWriter::new(Arc::new(index.clone()), WordEmbedder.model_id().to_owned())),
+            search: Box::new(SegmentIndex::of_named_documents(Arc::new(index.clone()), WordEmbedder.model_id().to_owned())),
+            history: Box::new(documents.clone()),
             upkeep: Box::new(SegmentWriter::new(Arc::new(index.clone()), WordEmbedder.model_id().to_owned())),
             audit: Box::new(audit.clone()),
             ids: Box::new(CountingIds::default()),

@@ -55,6 +55,8 @@ fn next_release(house: &House) -> Indexer {
         identifiers: Box::new(testkit::KnownIdentifiers::default()),
         embedder: Box::new(NewModel),
         index: Box::new(writer()),
+        search: Box::new(SegmentIndex::of_named_documents(objects.clone(), NewModel.model_id().to_owned())),
+        history: Box::new(house.documents.clone()),
         upkeep: Box::new(writer()),
         audit: Box::new(house.audit.clone()),
         ids: Box::new(CountingIds::default()),

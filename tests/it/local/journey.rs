@@ -55,6 +55,15 @@ fn an_uploaded_pdf_is_cited_by_page_opened_byte_for_byte_and_gone_after_its_dele
     assert_eq!(staff.call("DELETE", &format!("/documents/{id}"), None).ok(202)["status"], "deleting");
     assert_eq!(staff.call("GET", &format!("/documents/{id}/content"), None).problem(), (404, "not-found"));
     assert_eq!(staff.settled(&id)["status"], "deleted");
+    let signed = staff.call("GET", &format!("/documents/{id}/receipt"), None).ok(200);
+    let receipt = &signed["receipt"];
+    assert_eq!((&receipt["document_id"], &receipt["version"]), (&json!(id), &document["searchable_version"]), "{signed}");
+    assert_eq!((&receipt["pages"], &receipt["chunks"]), (&document["pages"], &document["chunks"]));
+    assert_eq!((&receipt["found_after"], &receipt["objects_left"]), (&json!(0), &json!(0)));
+    // It was asked by its own words, and they found it as long as it was there.
+    assert!(receipt["questions"].as_u64() > Some(5) && receipt["found_before"] == receipt["questions"], "{signed}");
+    assert_eq!(receipt["kept_versions"], json!([document["version"]]));
+    assert_eq!(signed["sha256"], sha256(receipt.to_string().as_bytes()));
     let after = staff.ask(question);
     assert!(after["refused"] == true && !cites(&after, &id), "{after}");
     assert_eq!(staff.list(), [json!(null); 0]);

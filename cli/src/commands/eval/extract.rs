@@ -36,6 +36,12 @@ pub struct Extract {
     /// Without other extractors
     #[arg(long)]
     pub alone: bool,
+    /// Recognise the text of pages that are images, with the tesseract program; languages as it names them
+    #[arg(long, value_name = "LANGUAGES", num_args = 0..=1, default_missing_value = "eng")]
+    pub ocr: Option<String>,
+    /// Fail if the mean of the normalised ratio is lower, or none was measured
+    #[arg(long, value_name = "RATIO")]
+    pub least: Option<f64>,
 }
 
 /// What came of one file in one extractor. A measure without a truth is absent.
@@ -71,7 +77,7 @@ pub fn run(extract: &Extract, screen: &mut Screen) -> Result<Outcome> {
     let mut measured = Vec::new();
     for file in &files {
         screen.note(file.display().to_string());
-        measured.push(of_ours(file)?);
+        measured.push(of_ours(file, extract.ocr.as_deref())?);
         if file.extension().is_some_and(|extension| extension == "pdf") {
             measured.extend(peers.iter().map(|peer| of_peer(*peer, &extract.python, file)));
         }
@@ -82,7 +88,9 @@ pub fn run(extract: &Extract, screen: &mut Screen) -> Result<Outcome> {
     } else {
         print(&measured, screen)?;
     }
-    Ok(Outcome::Done)
+    let mean = means(&measured, "clinchat").get("norm").copied();
+    let is_met = extract.least.is_none_or(|least| mean.is_some_and(|mean| mean >= least));
+    Ok(if is_met { Outcome::Done } else { Outcome::Failed })
 }
 
 /// Every file that is not the truth of another, in order of names.
@@ -101,11 +109,17 @@ fn truths(file: &Path) -> [PathBuf; 3] {
     [file.with_extension("txt"), file.with_extension("md"), PathBuf::from(format!("{}.md", file.display()))]
 }
 
-fn of_ours(file: &Path) -> Result<Measured> {
+fn of_ours(file: &Path, languages: Option<&str>) -> Result<Measured> {
     let bytes = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let (cpu, begun) = (children_cpu_ms(), Instant::now());
-    let (extracted, peak_kib) = extract::extract_in_child_measured(&bytes, &name, &Limits::default());
+    let (extracted, peak_kib) = match languages {
+        None => extract::extract_in_child_measured(&bytes, &name, &Limits::default()),
+        Some(languages) => {
+            let recogniser = ocr::Tesseract::new(languages);
+            (extract::extract_recognising(&bytes, &name, &Limits::default(), &recogniser, |_, _| ()), None)
+        }
+    };
     let mut measures = BTreeMap::new();
     let cpu_ms = children_cpu_ms() - cpu;
     measures.insert("cpu ms", cpu_ms as f64);

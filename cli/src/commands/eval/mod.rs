@@ -49,6 +49,7 @@ Recall: gold spans of which every letter and digit is found. Precision: found sp
 Examples:
   clinchat eval extract documents/
   clinchat eval extract documents/ --json | jq .means
+  clinchat eval extract samples/scans --alone --ocr --least .98
   clinchat eval extract documents/ --python venv/bin/python   # beside pypdfium2, if that Python has it")]
     Extract(extract::Extract),
 }

@@ -5,8 +5,11 @@ use super::conversation::{
 };
 use super::deliver::{Delivery, Listener, Step};
 use super::prove::opening;
+use super::sections::Sections;
 use super::support::SupportChecker;
-use super::{Answer, ChatModel, Completion, Prompt, Question, Refusal, Sentence, SupportPolicy, Task, TokenUsage, scope};
+use super::{
+    Answer, ChatModel, Completion, DraftSentence, Prompt, Question, Refusal, Sentence, SupportPolicy, Task, TokenUsage, scope,
+};
 use crate::audit::{AuditEvent, AuditLog, AuditValue, Entity, EventType, Intent, Outcome};
 use crate::context::{Act, Context, NotAllowed};
 use crate::fault::{Fault, PortError};
@@ -291,18 +294,26 @@ impl AnswerQuestion<'_> {
     /// nothing has found no support: that is an answer, and the fallback is not asked. Nobody else is asked either once
     /// something has gone out.
     async fn write(&self, prompt: &Prompt<'_>, listener: Option<&dyn Listener>) -> Result<Written, PortError> {
-        let mut delivery = Delivery::new((self.checker, self.embedder), self.policy, prompt.passages, listener);
+        let sections = self.model.reads_sections();
+        let sections = sections.then(|| Sections::around(self.index, &prompt.context.tenant, prompt.passages));
+        let (shown, windows) = sections.as_ref().map_or((prompt.passages, prompt.passages), |s| (&s.shown, &s.windows));
+        let mut delivery = Delivery::new((self.checker, self.embedder), self.policy, windows, listener);
+        let mut take = |draft: &DraftSentence| match &sections {
+            Some(sections) => delivery.take(&sections.trace(draft)),
+            None => delivery.take(draft),
+        };
+        let asking = Prompt { passages: shown, ..*prompt };
         let asked = match listener {
             None => {
-                let completion = self.model.complete(prompt).await;
+                let completion = self.model.complete(&asking).await;
                 if let Ok(completion) = &completion {
-                    completion.sentences.iter().for_each(|draft| _ = delivery.take(draft));
+                    completion.sentences.iter().for_each(|draft| _ = take(draft));
                 }
                 completion
             }
             Some(listener) => {
                 let mut gone = listener.gone();
-                self.model.stream(prompt, &mut |draft| delivery.take(draft), &mut gone).await
+                self.model.stream(&asking, &mut take, &mut gone).await
             }
         };
         let has_said = !delivery.sentences.is_empty();
@@ -318,7 +329,7 @@ impl AnswerQuestion<'_> {
             (Err(_), Some(_)) => Completion::default(),
         };
         let Some(fallback) = self.fallback else { return Ok(written(self.model, &first, delivery)) };
-        delivery.begin_anew();
+        delivery.begin_anew(prompt.passages);
         let second = fallback.complete(prompt).await?;
         second.sentences.iter().for_each(|draft| _ = delivery.take(draft));
         // What the model used is used, whoever answers.

@@ -80,9 +80,10 @@ impl<'a> Delivery<'a> {
         true
     }
 
-    /// Somebody else writes: what waited of the one before goes with nobody.
-    pub fn begin_anew(&mut self) {
+    /// Somebody else writes, from these passages: what waited of the one before goes with nobody.
+    pub fn begin_anew(&mut self, passages: &'a [Passage]) {
         self.held.clear();
+        self.passages = passages;
     }
 
     fn release(&mut self, sentence: Sentence) {

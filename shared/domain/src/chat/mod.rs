@@ -7,6 +7,7 @@ pub mod extractive;
 mod prove;
 mod quote;
 pub mod scope;
+pub mod sections;
 pub mod support;
 
 pub use answer_question::{AnswerQuestion, AnswerQuestionError, Opened, PASSAGES};
@@ -176,6 +177,11 @@ pub trait ChatModel: Send + Sync {
             sentences(sentence);
         }
         Ok(completion)
+    }
+
+    /// Whether it is shown whole sections around the passages found, and not only these.
+    fn reads_sections(&self) -> bool {
+        false
     }
 
     /// Says a follow-up so that it stands alone; nothing if this model does not do that, or cannot.

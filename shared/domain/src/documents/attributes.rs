@@ -158,6 +158,12 @@ impl Attributes {
         if groups.len() <= GROUPS_MAX { Ok(groups) } else { Err(ParseAttributesError::Groups) }
     }
 
+    /// What stays of it when the document is deleted: who could see it, so that nobody else learns that there was one.
+    #[must_use]
+    pub fn forgotten(&self) -> Self {
+        Self { groups: self.groups.clone(), revision: self.revision, ..Self::default() }
+    }
+
     /// The newer of two; of equal ones, this.
     #[must_use]
     pub fn or_newer(self, other: Self) -> Self {

@@ -6,14 +6,14 @@
 use super::attributes::Attributes;
 use super::chunks::{self, Chunk};
 use super::pages::{ExtractedDocument, Format, Reason};
-use super::registry::{Claim, Claimed, Finish, IndexingRegistry, Progress, Stage, Status};
+use super::registry::{Claim, Claimed, Document, Finish, IndexingRegistry, Progress, Stage, Status};
 use crate::audit::{AuditEvent, AuditLog, AuditValue, Entity, EventType, Intent, Outcome};
 use crate::context::{Actor, Context};
 use crate::fault::{Fault, PortError};
 use crate::ids::{DocumentId, IdSource, RequestId, Sequencer, SubjectId, TenantId};
-use crate::objects::{Fetched, ObjectHead, ObjectReader};
+use crate::objects::{Fetched, ObjectHead, ObjectHistory, ObjectReader};
 use crate::phi::{CountIdentifiers, IdentifierCounts, Quarantine};
-use crate::retrieval::{EmbeddedChunk, Embedder, IndexEntry, IndexWriter};
+use crate::retrieval::{ChunkIndex, EmbeddedChunk, Embedder, IndexEntry, IndexWriter};
 use crate::text;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -140,6 +140,10 @@ pub struct IndexObject<'a> {
     pub embedder: &'a dyn Embedder,
     /// The index.
     pub index: &'a dyn IndexWriter,
+    /// The search that answers questions: a deletion is proven with it.
+    pub search: &'a dyn ChunkIndex,
+    /// What the bucket keeps of a document's bytes.
+    pub history: &'a dyn ObjectHistory,
     /// The audit trail.
     pub audit: &'a dyn AuditLog,
     /// New ids.
@@ -174,11 +178,9 @@ impl IndexObject<'_> {
             Claimed::Busy => return Err(IndexObjectError::Busy),
             Claimed::Yes(row) => row,
         };
-        let was_there = row.as_ref().is_some_and(|row| row.status != Status::Deleted);
         // The announcing person and who may see it, from our own row: an object's metadata is whatever its writer says.
-        let (agent, attributes) = row.map_or_else(Default::default, |row| (row.uploaded_by, row.attributes));
-        let agent = agent.unwrap_or_else(|| SubjectId::system("indexer"));
-        let worked = self.work(&claim, event, &agent, attributes, was_there).await;
+        let agent = row.as_ref().and_then(|row| row.uploaded_by.clone()).unwrap_or_else(|| SubjectId::system("indexer"));
+        let worked = self.work(&claim, event, &agent, row.as_deref()).await;
         match worked {
             // A newer event took over while we worked: it sees what we see, or newer. But it may have seen it before we withdrew
             // what was removed.
@@ -223,19 +225,19 @@ impl IndexObject<'_> {
         claim: &Claim,
         event: &ObjectEvent,
         agent: &SubjectId,
-        attributes: Attributes,
-        was_there: bool,
+        row: Option<&Document>,
     ) -> Result<Indexed, PortError> {
         let Some(head) = self.objects.head(&claim.key).await? else {
-            let removes =
-                if was_there { Some(self.intend(claim, event, agent, EventType::DocumentDeleted).await?) } else { None };
-            self.index.remove(&claim.tenant, &claim.document_id, &claim.sequencer).await?;
-            if let Some(intent) = removes {
-                self.end(intent, EventType::DocumentDeleted, Outcome::Success, &[]).await?;
-            }
-            self.registry.finish(claim, &Finish::Deleted, (self.clock)()).await?;
+            let receipt = if let Some(row) = row.filter(|row| row.status != Status::Deleted) {
+                Some(Box::new(self.remove_for_good(claim, event, agent, row).await?))
+            } else {
+                self.index.remove(&claim.tenant, &claim.document_id, &claim.sequencer).await?;
+                None
+            };
+            self.registry.finish(claim, &Finish::Deleted { receipt }, (self.clock)()).await?;
             return Ok(Indexed::Removed);
         };
+        let attributes = row.map_or_else(Attributes::default, |row| row.attributes.clone());
         let intent = self.intend(claim, event, agent, EventType::DocumentIndexed).await?;
         if event.hint == Hint::Removal {
             // Something came after the removal. Whether it can be read or not: what was there before is gone.
@@ -345,7 +347,7 @@ impl IndexObject<'_> {
     }
 
     /// Says in the trail what is about to be done to the index, by whom it was caused.
-    async fn intend(
+    pub(super) async fn intend(
         &self,
         claim: &Claim,
         event: &ObjectEvent,
@@ -360,7 +362,7 @@ impl IndexObject<'_> {
     }
 
     /// Says what became of it.
-    async fn end(
+    pub(super) async fn end(
         &self,
         intent: Intent,
         event_type: EventType,

@@ -4,6 +4,7 @@
 use super::attributes::{Attributes, Group, Tag};
 use super::index_object::META_TITLE;
 use super::pages::Format;
+use super::receipt::Receipt;
 use super::registry::{Document, DocumentPage, DocumentRegistry, Status};
 use crate::audit::{AuditEvent, AuditLog, AuditValue, Entity, EventType, Intent, Outcome};
 use crate::context::{Act, Context, NotAllowed};
@@ -116,6 +117,9 @@ pub enum ManageDocumentsError {
     /// Nothing was uploaded yet, or it is gone.
     #[error("the document has no content to open")]
     NoContent,
+    /// It is not deleted, or nothing of it had ever arrived.
+    #[error("there is no receipt: the document is not deleted, or nothing of it had arrived")]
+    NoReceipt,
     /// A port failed.
     #[error(transparent)]
     Port(#[from] PortError),
@@ -128,7 +132,7 @@ impl ManageDocumentsError {
             Self::NotAllowed(_) | Self::ForeignGroups => Fault::Denied,
             Self::Missing => Fault::Missing,
             Self::BadName | Self::BadTitle | Self::BadFormat | Self::BadSize { .. } => Fault::Caller,
-            Self::NoContent => Fault::Conflict,
+            Self::NoContent | Self::NoReceipt => Fault::Conflict,
             Self::Port(error) => error.fault(),
         }
     }
@@ -197,6 +201,7 @@ impl ManageDocuments<'_> {
             searchable_version: None,
             sequencer: None,
             uploaded_by: Some(context.actor.subject.clone()),
+            receipt: None,
             created_at: context.now,
             updated_at: context.now,
             valid_until: Some(context.now + SignedDuration::from_secs(self.upload_link_s.into())),
@@ -335,6 +340,12 @@ impl ManageDocuments<'_> {
             ))
             .await?;
         Ok((link, CONTENT_LINK_S))
+    }
+
+    /// What the deletion of a document ended with. The look is in the trail first.
+    pub async fn receipt(&self, context: &Context, id: &DocumentId) -> Result<Receipt, ManageDocumentsError> {
+        let document = self.show(context, id).await?;
+        document.receipt.filter(|_| document.status == Status::Deleted).ok_or(ManageDocumentsError::NoReceipt)
     }
 
     /// Removes the document. The index follows on the bucket's event; until then the state says `deleting`.

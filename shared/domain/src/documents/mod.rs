@@ -7,5 +7,6 @@ pub mod keep_index;
 pub mod manage;
 pub mod ocr;
 pub mod pages;
+pub mod receipt;
 pub mod registry;
 pub mod versions;

@@ -3,6 +3,7 @@
 
 use super::attributes::Attributes;
 use super::pages::{Format, Reason};
+use super::receipt::Receipt;
 use crate::fault::PortError;
 use crate::ids::{DocumentId, Sequencer, SubjectId, TenantId};
 use crate::phi::IdentifierCounts;
@@ -101,6 +102,8 @@ pub struct Document {
     pub sequencer: Option<Sequencer>,
     /// Who uploaded it, where known.
     pub uploaded_by: Option<SubjectId>,
+    /// What its last deletion ended with, if it had one.
+    pub receipt: Option<Receipt>,
     /// First seen.
     pub created_at: Timestamp,
     /// Last written.
@@ -225,8 +228,11 @@ pub enum Finish {
         /// The version before, if searches still see one.
         searchable: Option<IndexedVersion>,
     },
-    /// Gone.
-    Deleted,
+    /// Gone, and with it what people called it and said about it, but for who could see it.
+    Deleted {
+        /// Proof that nothing of it is found any more; none for a document that was gone already.
+        receipt: Option<Box<Receipt>>,
+    },
 }
 
 /// What the indexer needs of the registry.
@@ -280,6 +286,7 @@ mod tests {
             searchable_version: None,
             sequencer: None,
             uploaded_by: None,
+            receipt: None,
             created_at: second(0),
             updated_at: second(0),
             valid_until: Some(second(10)),
