@@ -4,6 +4,7 @@ mod answers;
 mod audit;
 mod cold;
 mod deid;
+mod egress;
 mod embedding;
 mod index_reads;
 mod machine;
@@ -42,6 +43,11 @@ const FIGURES: &[Figure] = &[
     figure("warm", "where the processor time of a warm answer goes", warm::run),
     figure("upload", "from a PDF in the bucket to its first hit, on the local stack", upload::run),
     figure("deid", "identifiers: a million hostile texts, round trips, load, memory, speed", deid::run),
+    figure(
+        "egress",
+        "50,000 questions about patients to an obedient model: what leaves, and what its orders change",
+        egress::run,
+    ),
     figure("embed", "one text to its vector, beside ONNX Runtime", embedding::run),
     figure(
         "search",

@@ -600,6 +600,7 @@ fn what_the_local_emulator_does_not_prove_is_exactly_this_list() {
         "Resources.GeminiKeyOwners",
         "Resources.GeminiKeySchedule",
         "Resources.GeminiPoolOwners",
+        "Resources.GoogleAccountOwners",
         "Resources.GroqKeyOwners",
         "Resources.GroqKeySchedule",
         "Resources.GroqPoolOwners",

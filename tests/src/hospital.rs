@@ -70,6 +70,8 @@ pub struct Hospital {
     pub ledger: MemoryLedger,
     /// The conversations.
     pub conversations: MemoryConversations,
+    /// What somebody was told.
+    pub alerts: MemoryAlerts,
 }
 
 /// A day on which every default model has a price.
@@ -102,10 +104,11 @@ impl Hospital {
             writer.put(entry(sheet, embedder.as_ref())?).await?;
         }
         let (audit, ledger, conversations) = (MemoryAuditLog::default(), MemoryLedger::default(), MemoryConversations::default());
+        let alerts = MemoryAlerts::default();
         let extractive = Box::new(ExtractiveModel::default());
         let (model, fallback): (Box<dyn ChatModel>, Option<Box<dyn ChatModel>>) = match &plan.models {
             None => (extractive, None),
-            Some(urls) => (Box::new(gateway(urls, &audit, &ledger)?), Some(extractive)),
+            Some(urls) => (Box::new(gateway(urls, &audit, &ledger, &alerts)?), Some(extractive)),
         };
         let chat = Chat {
             index: Box::new(SegmentIndex::new(objects, model_id)),
@@ -122,7 +125,7 @@ impl Hospital {
             limits: Limits { questions: Rule::new(0, None), uploads: Rule::new(0, None) },
             admissions: Box::new(MemoryAdmissions::default()),
         };
-        Ok(Self { chat: Arc::new(chat), audit, ledger, conversations })
+        Ok(Self { chat: Arc::new(chat), audit, ledger, conversations, alerts })
     }
 
     /// The attempts that are booked.
@@ -148,7 +151,7 @@ fn entry(sheet: &Sheet, embedder: &dyn Embedder) -> Result<IndexEntry> {
     })
 }
 
-fn gateway(urls: &[String; 2], audit: &MemoryAuditLog, ledger: &MemoryLedger) -> Result<Gateway> {
+fn gateway(urls: &[String; 2], audit: &MemoryAuditLog, ledger: &MemoryLedger, alerts: &MemoryAlerts) -> Result<Gateway> {
     let bounds = Bounds::default();
     let http = HttpClient::new(bounds.connect)?;
     let catalogue = Catalogue::shipped()?;
@@ -169,7 +172,7 @@ fn gateway(urls: &[String; 2], audit: &MemoryAuditLog, ledger: &MemoryLedger) ->
         ledger: Ledger {
             store: Arc::new(ledger.clone()),
             caps: Caps::default(),
-            alerts: Arc::new(MemoryAlerts::default()),
+            alerts: Arc::new(alerts.clone()),
             audit: Arc::new(audit.clone()),
             ids: ids.clone(),
         },

@@ -3,8 +3,10 @@
 
 pub mod bedrock_double;
 pub mod cases;
+pub mod egress;
 pub mod google_double;
 pub mod hospital;
+pub mod injections;
 pub mod llm_double;
 pub mod rotations;
 pub mod runtime_api;

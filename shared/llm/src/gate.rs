@@ -60,6 +60,8 @@ pub struct Outgoing {
     pub input: Message,
     /// What was replaced.
     pub conversation: Conversation,
+    /// The part of it that the person's own words are behind: what may be kept.
+    kept: Conversation,
     /// How many identifiers of each kind.
     pub redactions: BTreeMap<IdentifierKind, u32>,
     /// How many passages stayed in.
@@ -88,7 +90,11 @@ impl Gate {
     pub fn pass(&self, prompt: &Prompt<'_>, model: &Model) -> Result<Outgoing, RefuseQuestionError> {
         let treatment = self.treatment(model);
         let texts: Vec<String> = prompt.passages.iter().map(|passage| passage.chunk.searchable_text(&passage.title)).collect();
-        let mut conversation = begin(prompt);
+        let before = begin(prompt);
+        let mut conversation = before.clone();
+        for person in &prompt.background.people {
+            conversation.seed(person.expose());
+        }
         for text in &texts {
             for name in chart_names(text) {
                 conversation.seed(name);
@@ -100,11 +106,17 @@ impl Gate {
             sorted = self.sort(prompt, &texts, &treatment, &mut conversation)?;
         }
         let Sorted { question, earlier, passages, redactions, withheld } = sorted;
+        if matches!(treatment, Treatment::Plain(_)) {
+            // Nothing was replaced: what was found decided what stays in.
+            conversation = before.clone();
+        }
+        let own: Vec<&SafeText> = earlier.iter().chain([&question]).collect();
+        let kept = conversation.kept(&before, &own);
         let input = match prompt.task {
             Task::Answer => prompt::input(&question, &passages),
             Task::StandAlone(_) => prompt::follow_up(&question, &earlier),
         };
-        Ok(Outgoing { input, conversation, redactions, withheld })
+        Ok(Outgoing { input, conversation, kept, redactions, withheld })
     }
 
     fn sort(
@@ -148,10 +160,10 @@ impl Gate {
             Treatment::Plain(agreement) if self.blocked.is_empty() => {
                 return Ok((SafeText::under(text, agreement), BTreeMap::new()));
             }
-            // What is blocked is looked for even where everything else may leave as it is.
+            // What is blocked is looked for even where everything else may leave as it is, with all that is known of names.
             Treatment::Plain(agreement) => {
                 let policy = Policy { point: OperatingPoint::Strict, blocked: self.blocked.clone() };
-                let found = self.deidentifier.pseudonymise(text, &policy, &mut Conversation::default());
+                let found = self.deidentifier.pseudonymise(text, &policy, conversation);
                 return found.map(|_| (SafeText::under(text, agreement), BTreeMap::new())).map_err(|refused| refused.kinds);
             }
         };
@@ -172,22 +184,18 @@ fn add(redactions: &mut BTreeMap<IdentifierKind, u32>, counts: BTreeMap<Identifi
 fn begin(prompt: &Prompt<'_>) -> Conversation {
     let background = prompt.background;
     let kept = background.pseudonyms.as_ref().and_then(|map| serde_json::from_str(map.expose()).ok());
-    let mut conversation = kept.unwrap_or_else(|| match &background.salt[..] {
+    kept.unwrap_or_else(|| match &background.salt[..] {
         // Nobody keeps this conversation: a tag that is good for one question.
         [] => Conversation::new(format!("{}/{}", prompt.context.tenant, prompt.conversation).as_bytes()),
         salt => Conversation::new(salt),
-    });
-    for person in &background.people {
-        conversation.seed(person.expose());
-    }
-    conversation
+    })
 }
 
 impl Outgoing {
-    /// The placeholders, to be kept with the conversation; nothing if there are none.
+    /// The placeholders of the person's own words, to be kept with the conversation; nothing if there are none.
     pub fn pseudonyms(&self) -> Option<PseudonymMap> {
         // Texts and numbers: there is nothing that JSON could not hold.
-        (!self.conversation.is_empty()).then(|| PseudonymMap::new(serde_json::to_string(&self.conversation).unwrap_or_default()))
+        (!self.kept.is_empty()).then(|| PseudonymMap::new(serde_json::to_string(&self.kept).unwrap_or_default()))
     }
 }
 

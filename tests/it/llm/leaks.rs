@@ -116,3 +116,54 @@ async fn a_passage_that_stays_in_still_teaches_the_names_that_go() {
     let sent = setup.double.requests()[0].text();
     assert!(sent.contains("10 mg of apixaban") && !sent.contains("Brackwater"), "{sent}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_with_a_conversation_is_what_the_person_wrote_and_nothing_of_a_passage() {
+    let setup = Setup::new(Format::Gemini);
+    let question = "How much apixaban does Tamsin Velasquez, SSN 944-55-0199, get?";
+    let completion = setup.gateway.complete(&Case::new(question, &[PASSAGE]).prompt()).await.expect("an answer");
+    let map = completion.pseudonyms.expect("a map");
+    for theirs in ["Velasquez", "944-55-0199"] {
+        assert!(map.expose().contains(theirs), "{theirs} is not kept");
+    }
+    let lower = map.expose().to_lowercase();
+    for planted in PLANTED {
+        assert!(!lower.contains(&planted.to_lowercase()), "{planted} of a passage is kept");
+    }
+    // A number that only a passage had is not given to the next one who is asked about, and the first keeps theirs.
+    let mut case = Case::new("Tamsin Velasquez or Mr Peregrine Thistlewick: who gets apixaban?", &[PASSAGE]);
+    case.background.pseudonyms = Some(map.clone());
+    let completion = setup.gateway.complete(&case.prompt()).await.expect("an answer");
+    let next = completion.pseudonyms.expect("a map");
+    let number = |map: &str, original: &str| {
+        let map: serde_json::Value = serde_json::from_str(map).expect("JSON");
+        let issued = map["issued"].as_array().expect("placeholders").iter();
+        let of: Vec<u64> = issued.filter(|one| one["original"] == original).filter_map(|one| one["number"].as_u64()).collect();
+        of
+    };
+    assert_eq!(number(next.expose(), "Tamsin Velasquez"), number(map.expose(), "Tamsin Velasquez"));
+    assert_eq!(number(next.expose(), "Peregrine Thistlewick").len(), 1);
+    assert!(!next.expose().to_lowercase().contains("brackwater"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_are_known_are_blocked_also_where_text_leaves_as_it_is() {
+    let mut setup = Setup::new(Format::Gemini);
+    setup.gateway.gate.covered = ::llm::Covered::Plain;
+    setup.gateway.gate.blocked = BTreeSet::from([IdentifierKind::Name]);
+    let route = &mut setup.gateway.routes[0];
+    route.usual.baa = true;
+    route.cheaper.as_mut().expect("a cheaper model").baa = true;
+    // Words of every day, which only the claims and the chart's header say to be names.
+    let chart = "Patient: Summer Field\n\nSummer gets 5 mg of apixaban.";
+    let mut case = Case::new("May Autumn have apixaban?", &["Wash hands."]);
+    case.background.people = vec![domain::chat::conversation::PersonName::new("Autumn Leaf")];
+    let completion = setup.gateway.complete(&case.prompt()).await.expect("a refusal");
+    assert_eq!((completion.blocked.contains_key(&IdentifierKind::Name), setup.double.requests().len()), (true, 0));
+    let case = Case::new("How much apixaban?", &[chart, "Summer gets 10 mg at night.", "Wash hands."]);
+    let completion = setup.gateway.complete(&case.prompt()).await.expect("an answer");
+    assert_eq!(completion.withheld, 2);
+    let sent = setup.double.requests()[0].text();
+    assert!(!sent.contains("Summer") && sent.contains("Wash hands."), "{sent}");
+    assert!(completion.pseudonyms.is_none(), "nothing was replaced, nothing is kept");
+}

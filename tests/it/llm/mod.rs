@@ -2,6 +2,7 @@
 
 mod bedrock;
 mod calls;
+mod egress;
 mod failover;
 mod leaks;
 

@@ -99,6 +99,8 @@ struct Index {
     /// Words of each number's spellings.
     spellings: HashMap<(String, u32), Vec<Vec<String>>>,
     numbers: HashMap<String, u32>,
+    /// The next spelling of each number: not their count, because some may have been left behind.
+    forms: HashMap<(String, u32), u32>,
     /// The first date that the calendar knows.
     first_date: Option<(u32, Date)>,
 }
@@ -146,6 +148,28 @@ impl Conversation {
         self.names.seed(name);
     }
 
+    /// What of it may be kept with the conversation: what was there before, and what these texts - the person's own - hold. What
+    /// stands in passages is theirs: it goes when they go, and a document that is deleted is gone from here as well.
+    #[must_use]
+    pub fn kept(&self, before: &Self, own: &[&SafeText]) -> Self {
+        let mut named = BTreeSet::new();
+        for text in own.iter().map(|text| text.as_str()) {
+            for range in grammar::find_all(text) {
+                let reference = grammar::read(&text[range]).map(|(reference, _)| reference);
+                let reference = reference.filter(|reference| reference.tag == self.tag);
+                named.extend(reference.map(|reference| (reference.label, reference.number, reference.form)));
+            }
+        }
+        let mut kept = before.clone();
+        let is_own = |issued: &&Issued| named.contains(&(issued.label.clone(), issued.number, issued.form));
+        let of_names = |issued: &&Issued| issued.label == Label::Name.as_str();
+        for issued in self.issued.iter().skip(before.issued.len()).filter(is_own) {
+            kept.add(issued.clone());
+        }
+        kept.names.take_from(&self.names, kept.issued.iter().filter(of_names).map(|issued| issued.original.as_str()));
+        kept
+    }
+
     /// How many placeholders were issued.
     pub fn len(&self) -> usize {
         self.issued.len()
@@ -177,7 +201,7 @@ impl Conversation {
             return self.write(&self.issued[*at]);
         }
         let number = self.entity(label, original).unwrap_or_else(|| self.index.numbers.get(label).copied().unwrap_or(0) + 1);
-        let form = self.index.spellings.get(&(label.to_owned(), number)).map_or(0, Vec::len) as u32;
+        let form = self.index.forms.get(&(label.to_owned(), number)).copied().unwrap_or(0);
         let issued = Issued { label: label.to_owned(), number, form, original: original.to_owned() };
         self.add(issued.clone());
         self.write(&issued)
@@ -195,6 +219,8 @@ impl Conversation {
             index.by_word.entry((label.clone(), word)).or_default().insert(number);
         }
         index.spellings.entry((label.clone(), number)).or_default().push(words);
+        let next = index.forms.entry((label.clone(), number)).or_default();
+        *next = (issued.form + 1).max(*next);
         let last = index.numbers.entry(label.clone()).or_default();
         *last = number.max(*last);
         if label == Label::Date.as_str() && index.first_date.is_none() {
