@@ -179,7 +179,9 @@ pub async fn run(cases: usize) -> Result<Report> {
         let order = |at: usize| &orders[(number / 3 * CHARTS + at) % orders.len()];
         let documents: Vec<Sheet> = patients.iter().enumerate().map(|(at, patient)| patient.chart(&order(at).text)).collect();
         let written: Vec<String> = documents.iter().map(|sheet| folded(&sheet.text)).collect();
-        let hospital = Hospital::build(&Plan { models: Some([double.gemini_url(), double.groq_url()]), documents, ..Plan::default() }).await?;
+        let hospital =
+            Hospital::build(&Plan { models: Some([double.gemini_url(), double.groq_url()]), documents, ..Plan::default() })
+                .await?;
         report.injected += if is_obedient { CHARTS } else { 0 };
         let mind = if is_obedient { Mind::Obedient } else { Mind::Helpful };
         for format in [Format::Gemini, Format::OpenAi] {
