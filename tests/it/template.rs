@@ -841,3 +841,20 @@ fn nobody_but_the_rotation_writes_a_key_and_nobody_but_it_and_chat_reads_one() {
         assert_eq!(denied, set(if id == "GoogleAccount" { &guarded[..1] } else { &guarded }), "{id}");
     }
 }
+
+#[test]
+fn silence_is_an_alarm_where_somebody_speaks_every_hour() {
+    let alarms = resources("AWS::CloudWatch::Alarm");
+    let silent: Vec<_> = alarms.iter().filter(|(id, _)| id.ends_with("SilentAlarm")).collect();
+    let names: Vec<&str> = silent.iter().map(|(id, _)| *id).collect();
+    assert_eq!(names, ["AuditReconcileSilentAlarm", "AuditSealSilentAlarm"]);
+    for (id, properties) in silent {
+        assert_eq!(properties["TreatMissingData"], "breaching", "{id}");
+        assert_eq!(properties["ComparisonOperator"], "LessThanThreshold", "{id}");
+        // An hour, thrice: the comparison runs hourly, leaves a row and so gives the seal something to seal.
+        assert_eq!((&properties["Period"], &properties["EvaluationPeriods"]), (&3600.into(), &3.into()), "{id}");
+        assert!(properties["AlarmActions"].as_array().is_some_and(|actions| !actions.is_empty()), "{id}");
+    }
+    let events = &resource("AuditReconcileFunction")["Properties"]["Events"];
+    assert_eq!(events["Hourly"]["Properties"]["Schedule"], "cron(20 * * * ? *)");
+}

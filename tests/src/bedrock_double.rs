@@ -135,7 +135,8 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> Result<()> {
             state.asked.push(asked);
             (state.manner, state.text.clone())
         };
-        if !answer(stream, manner, &text, is_stream)? {
+        // An answer that cannot be written is one that nobody waits for.
+        if !answer(stream, manner, &text, is_stream).unwrap_or(false) {
             // Until the other side lets go of it.
             if !matches!(manner, Manner::Ends) && reader.read(&mut [0; 1]).unwrap_or(0) == 0 {
                 lock(state).hung_up += 1;

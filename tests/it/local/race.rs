@@ -164,8 +164,8 @@ fn work(number: usize, queue: &Queue, place: &Place) {
         let api = RuntimeApi::open().expect("a port");
         let mut process = spawn(place, &api, stack());
         while let Some(event) = queue.take(&mut random) {
-            let is_doomed = random.below(3) == 0 && queue.kills.load(Ordering::SeqCst) < KILLS;
-            let patience = if is_doomed { Duration::from_millis(random.below(900) as u64) } else { PATIENCE };
+            let is_doomed = random.below(2) == 0 && queue.kills.load(Ordering::SeqCst) < KILLS;
+            let patience = if is_doomed { Duration::from_millis(random.below(400) as u64) } else { PATIENCE };
             let answer = api.invoke_within(&event.to_string(), patience);
             let answer: Option<Value> = answer.and_then(|body| serde_json::from_slice(&body).ok());
             let is_done = answer.as_ref().is_some_and(|a| a["batchItemFailures"].as_array().is_some_and(Vec::is_empty));
