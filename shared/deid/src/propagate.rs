@@ -20,13 +20,6 @@ impl KnownNames {
         });
     }
 
-    /// Takes over what another knows of the words of these names.
-    pub fn take_from<'n>(&mut self, other: &Self, names: impl Iterator<Item = &'n str>) {
-        for name in names {
-            each_word(name, |word| self.0.extend(other.0.get(word).cloned()));
-        }
-    }
-
     /// Learns the words of a name that was found. Words of every day are left out: "Hope" is one person's name in one
     /// sentence, and a word in the next.
     pub fn learn(&mut self, tokens: &[Token]) {

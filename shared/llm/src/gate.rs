@@ -60,8 +60,6 @@ pub struct Outgoing {
     pub input: Message,
     /// What was replaced.
     pub conversation: Conversation,
-    /// The part of it that the person's own words are behind: what may be kept.
-    kept: Conversation,
     /// How many identifiers of each kind.
     pub redactions: BTreeMap<IdentifierKind, u32>,
     /// How many passages stayed in.
@@ -110,13 +108,11 @@ impl Gate {
             // Nothing was replaced: what was found decided what stays in.
             conversation = before.clone();
         }
-        let own: Vec<&SafeText> = earlier.iter().chain([&question]).collect();
-        let kept = conversation.kept(&before, &own);
         let input = match prompt.task {
             Task::Answer => prompt::input(&question, &passages),
             Task::StandAlone(_) => prompt::follow_up(&question, &earlier),
         };
-        Ok(Outgoing { input, conversation, kept, redactions, withheld })
+        Ok(Outgoing { input, conversation, redactions, withheld })
     }
 
     fn sort(
@@ -192,10 +188,11 @@ fn begin(prompt: &Prompt<'_>) -> Conversation {
 }
 
 impl Outgoing {
-    /// The placeholders of the person's own words, to be kept with the conversation; nothing if there are none.
+    /// The placeholders, to be kept with the conversation; nothing if there are none. Those of passages as well: the answer shows
+    /// what they stand for, and the next question may name it where no passage does.
     pub fn pseudonyms(&self) -> Option<PseudonymMap> {
         // Texts and numbers: there is nothing that JSON could not hold.
-        (!self.kept.is_empty()).then(|| PseudonymMap::new(serde_json::to_string(&self.kept).unwrap_or_default()))
+        (!self.conversation.is_empty()).then(|| PseudonymMap::new(serde_json::to_string(&self.conversation).unwrap_or_default()))
     }
 }
 

@@ -220,6 +220,8 @@ impl IndexWriter for TieredWriter {
         if let Some(before) = before
             && self.writes_vectors(tenant).await?
         {
+            // An attempt that was cut off left them: the manifest names them no more, so nobody else takes them away.
+            self.bucket.forget(tenant, document_id, &before.version, before.chunks).await?;
             left += self.bucket.held(tenant, document_id, &before.version, before.chunks).await?;
         }
         Ok(left)

@@ -49,7 +49,7 @@ async fn setup() -> Setup {
     let catalogue = Catalogue::parse(&catalogue.to_string()).expect("a catalogue of one's own");
     let bounds = Bounds {
         connect: Duration::from_millis(500),
-        silence: Duration::from_millis(400),
+        silence: Duration::from_millis(900),
         attempt: Duration::from_secs(5),
         ..super::BOUNDS
     };

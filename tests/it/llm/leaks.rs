@@ -118,32 +118,20 @@ async fn a_passage_that_stays_in_still_teaches_the_names_that_go() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_kept_with_a_conversation_is_what_the_person_wrote_and_nothing_of_a_passage() {
+async fn what_an_answer_has_shown_does_not_leave_with_the_next_question_whatever_that_one_finds() {
     let setup = Setup::new(Format::Gemini);
-    let question = "How much apixaban does Tamsin Velasquez, SSN 944-55-0199, get?";
-    let completion = setup.gateway.complete(&Case::new(question, &[PASSAGE]).prompt()).await.expect("an answer");
-    let map = completion.pseudonyms.expect("a map");
-    for theirs in ["Velasquez", "944-55-0199"] {
-        assert!(map.expose().contains(theirs), "{theirs} is not kept");
+    let first = setup.gateway.complete(&Case::new("How much apixaban does she get?", &[PASSAGE]).prompt()).await;
+    let map = first.expect("an answer").pseudonyms.expect("a map");
+    // Alone, without anything around them that says what they are.
+    let shown = ["Brackwater", "8847120", "14 March 2031"];
+    let asked = shown.join(" ");
+    let mut case = Case::new(&asked, &["Apixaban is given twice daily."]);
+    case.background.pseudonyms = Some(map);
+    setup.gateway.complete(&case.prompt()).await.expect("an answer");
+    let sent = setup.double.requests().last().expect("a request").text().to_lowercase();
+    for shown in shown {
+        assert!(PASSAGE.contains(shown) && !sent.contains(&shown.to_lowercase()), "{shown} has left");
     }
-    let lower = map.expose().to_lowercase();
-    for planted in PLANTED {
-        assert!(!lower.contains(&planted.to_lowercase()), "{planted} of a passage is kept");
-    }
-    // A number that only a passage had is not given to the next one who is asked about, and the first keeps theirs.
-    let mut case = Case::new("Tamsin Velasquez or Mr Peregrine Thistlewick: who gets apixaban?", &[PASSAGE]);
-    case.background.pseudonyms = Some(map.clone());
-    let completion = setup.gateway.complete(&case.prompt()).await.expect("an answer");
-    let next = completion.pseudonyms.expect("a map");
-    let number = |map: &str, original: &str| {
-        let map: serde_json::Value = serde_json::from_str(map).expect("JSON");
-        let issued = map["issued"].as_array().expect("placeholders").iter();
-        let of: Vec<u64> = issued.filter(|one| one["original"] == original).filter_map(|one| one["number"].as_u64()).collect();
-        of
-    };
-    assert_eq!(number(next.expose(), "Tamsin Velasquez"), number(map.expose(), "Tamsin Velasquez"));
-    assert_eq!(number(next.expose(), "Peregrine Thistlewick").len(), 1);
-    assert!(!next.expose().to_lowercase().contains("brackwater"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

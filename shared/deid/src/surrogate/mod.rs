@@ -148,28 +148,6 @@ impl Conversation {
         self.names.seed(name);
     }
 
-    /// What of it may be kept with the conversation: what was there before, and what these texts - the person's own - hold. What
-    /// stands in passages is theirs: it goes when they go, and a document that is deleted is gone from here as well.
-    #[must_use]
-    pub fn kept(&self, before: &Self, own: &[&SafeText]) -> Self {
-        let mut named = BTreeSet::new();
-        for text in own.iter().map(|text| text.as_str()) {
-            for range in grammar::find_all(text) {
-                let reference = grammar::read(&text[range]).map(|(reference, _)| reference);
-                let reference = reference.filter(|reference| reference.tag == self.tag);
-                named.extend(reference.map(|reference| (reference.label, reference.number, reference.form)));
-            }
-        }
-        let mut kept = before.clone();
-        let is_own = |issued: &&Issued| named.contains(&(issued.label.clone(), issued.number, issued.form));
-        let of_names = |issued: &&Issued| issued.label == Label::Name.as_str();
-        for issued in self.issued.iter().skip(before.issued.len()).filter(is_own) {
-            kept.add(issued.clone());
-        }
-        kept.names.take_from(&self.names, kept.issued.iter().filter(of_names).map(|issued| issued.original.as_str()));
-        kept
-    }
-
     /// How many placeholders were issued.
     pub fn len(&self) -> usize {
         self.issued.len()

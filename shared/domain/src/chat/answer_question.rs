@@ -247,7 +247,7 @@ impl AnswerQuestion<'_> {
         let said = if earlier.is_empty() { None } else { self.model.stand_alone(&prompt, &mut gone).await.ok().flatten() };
         let Some(completion) = said else { return stand_alone(question.text(), &last.topic) };
         let [sentence] = &completion.sentences[..] else { return stand_alone(question.text(), &last.topic) };
-        if completion.pseudonyms.is_some() {
+        if completion.pseudonyms.is_some() && !background.salt.is_empty() {
             background.pseudonyms = completion.pseudonyms;
         }
         match Question::new(&sentence.text, question.conversation.clone(), Filter::default()) {
