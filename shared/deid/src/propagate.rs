@@ -15,9 +15,13 @@ pub struct KnownNames(BTreeSet<Box<str>>);
 impl KnownNames {
     /// Learns the words of a name that is certain: the signed-in user, a chart's header, a roster.
     pub fn seed(&mut self, name: &str) {
-        each_word(name, |word| {
-            self.0.insert(word.into());
-        });
+        let mut folded = String::new();
+        for word in name.split(|c: char| !c.is_alphabetic() && c != '\'' && c != '-') {
+            fold(word, &mut folded);
+            if folded.chars().count() > 1 {
+                self.0.insert(folded.as_str().into());
+            }
+        }
     }
 
     /// Learns the words of a name that was found. Words of every day are left out: "Hope" is one person's name in one
@@ -53,17 +57,6 @@ impl KnownNames {
             if is_known && is_written && !crate::names::is_after_people(text, tokens, at + 1) {
                 finds.add(token.range(), Label::Name, SHAPED - 5);
             }
-        }
-    }
-}
-
-/// The folded words of a name.
-fn each_word(name: &str, mut each: impl FnMut(&str)) {
-    let mut folded = String::new();
-    for word in name.split(|c: char| !c.is_alphabetic() && c != '\'' && c != '-') {
-        fold(word, &mut folded);
-        if folded.chars().count() > 1 {
-            each(&folded);
         }
     }
 }

@@ -99,8 +99,6 @@ struct Index {
     /// Words of each number's spellings.
     spellings: HashMap<(String, u32), Vec<Vec<String>>>,
     numbers: HashMap<String, u32>,
-    /// The next spelling of each number: not their count, because some may have been left behind.
-    forms: HashMap<(String, u32), u32>,
     /// The first date that the calendar knows.
     first_date: Option<(u32, Date)>,
 }
@@ -179,7 +177,7 @@ impl Conversation {
             return self.write(&self.issued[*at]);
         }
         let number = self.entity(label, original).unwrap_or_else(|| self.index.numbers.get(label).copied().unwrap_or(0) + 1);
-        let form = self.index.forms.get(&(label.to_owned(), number)).copied().unwrap_or(0);
+        let form = self.index.spellings.get(&(label.to_owned(), number)).map_or(0, Vec::len) as u32;
         let issued = Issued { label: label.to_owned(), number, form, original: original.to_owned() };
         self.add(issued.clone());
         self.write(&issued)
@@ -197,8 +195,6 @@ impl Conversation {
             index.by_word.entry((label.clone(), word)).or_default().insert(number);
         }
         index.spellings.entry((label.clone(), number)).or_default().push(words);
-        let next = index.forms.entry((label.clone(), number)).or_default();
-        *next = (issued.form + 1).max(*next);
         let last = index.numbers.entry(label.clone()).or_default();
         *last = number.max(*last);
         if label == Label::Date.as_str() && index.first_date.is_none() {
